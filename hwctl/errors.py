@@ -1,0 +1,70 @@
+"""Every error that hwctl raises on purpose.
+
+    HwctlError
+    ├── BadInput            a value, file or option that cannot be used
+    │   ├── TaskError       a data set is missing or malformed
+    │   ├── DeviceError     a device preset or table is unknown or inconsistent
+    │   ├── TargetError     a target URL names no board that can be opened
+    │   └── RunError        a run folder or checkpoint is damaged or of another run
+    ├── LimitError          a region, voltage, width or count outside what the board allows
+    ├── ProtocolError       bytes that are no valid command or reply
+    │   └── UnknownOption   a critical option that this version does not know
+    ├── BoardError          the board refused a command; nothing was executed
+    │   └── Unsupported     the board lacks this command
+    ├── OverRange           a converter saturated: the reading is no conductance
+    └── Interrupted         stopped by the user after a checkpoint and SAFE
+
+Each message is one line: what happened, and what to do next.
+"""
+
+
+class HwctlError(Exception):
+    """Base of everything that hwctl raises on purpose."""
+
+
+class BadInput(HwctlError):
+    """A value, file or option that cannot be used."""
+
+
+class TaskError(BadInput):
+    """A data set is missing, malformed or unknown."""
+
+
+class DeviceError(BadInput):
+    """A device preset or its tables are unknown or inconsistent."""
+
+
+class TargetError(BadInput):
+    """A target URL names no board that can be opened."""
+
+
+class RunError(BadInput):
+    """A run folder or checkpoint is damaged, or belongs to another run."""
+
+
+class LimitError(HwctlError):
+    """A region, voltage, pulse width or count is outside what the board allows."""
+
+
+class ProtocolError(HwctlError):
+    """Bytes are no valid command or reply."""
+
+
+class UnknownOption(ProtocolError):
+    """A command carries a critical option that this version does not know."""
+
+
+class BoardError(HwctlError):
+    """The board refused a command and executed nothing."""
+
+
+class Unsupported(BoardError):
+    """The board lacks this command."""
+
+
+class OverRange(HwctlError):
+    """A converter saturated; the reading is no conductance or current."""
+
+
+class Interrupted(HwctlError):
+    """The user stopped a job; a checkpoint is written and the board is SAFE."""
