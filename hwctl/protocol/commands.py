@@ -231,7 +231,7 @@ class Outer(Command):
     """Apply outer products of event vectors, event by event. Answer: Pulsed.
 
     Mode COUNT: cell (i, j) gets x[i] * d[j] signed pulses. Mode COINCIDENCE: each line sends a stream of `slots`
-    bits with probability |x| / 127, drawn from hash(seed, line, event); a cell is pulsed where both bits are set.
+    bits with probability |x| / 128, drawn from hash(seed, line, event); a cell is pulsed where both bits are set.
     """
 
     op = Op.OUTER
@@ -261,8 +261,6 @@ class Outer(Command):
         if self.mode == OuterMode.COUNT:
             largest = np.abs(self.x.astype(np.int64)).max(axis=1) * np.abs(self.d.astype(np.int64)).max(axis=1)
             _within("pulses of one cell and event", int(largest.max()), 0, codes.MAX_PULSES)
-        elif self.x.min() == -128 or self.d.min() == -128:
-            raise LimitError("event vector entry -128; stay within -127 to 127")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,6 @@
 """Replies of a board: what each command is answered with."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -76,7 +75,7 @@ class Readings(Reply):
     answer = Answer.READINGS
     readings: CodeMatrix
 
-    @cached_property
+    @property
     def over_range(self) -> NDArray[np.bool_]:
         """Which cells saturated the converter."""
         return np.equal(self.readings, NO_READING)
@@ -91,7 +90,12 @@ class Currents(Reply):
     tia_range: U8
     """The range that was used: one code is 2**tia_range steps of Identity.amperes_per_code."""
 
-    @cached_property
+    @property
+    def saturated(self) -> int:
+        """How many lines saturated the converter."""
+        return int(np.count_nonzero(self.over_range))
+
+    @property
     def over_range(self) -> NDArray[np.bool_]:
         """Which lines saturated the converter."""
         return np.equal(self.currents, NO_CURRENT)

@@ -1,0 +1,32 @@
+"""Plots and the HTML report of a run.
+
+`LayerSnapshot` describes a layer before and after training; `write_report` writes report.html and the CSV
+files of all that it plots; `write_training_plot` and `plot_device_response` write single pictures. The
+names are imported when they are first used, because matplotlib takes long to import and is missing on small
+boards.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hwctl.report.html import write_report
+    from hwctl.report.plots import write_training_plot
+    from hwctl.report.response import DeviceResponse, plot_device_response
+    from hwctl.report.snapshot import LayerSnapshot
+
+__all__ = ["DeviceResponse", "LayerSnapshot", "plot_device_response", "write_report", "write_training_plot"]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its module when it is first used."""
+    homes = {
+        "DeviceResponse": "response",
+        "LayerSnapshot": "snapshot",
+        "plot_device_response": "response",
+        "write_report": "html",
+        "write_training_plot": "plots",
+    }
+    if name not in homes:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{homes[name]}"), name)

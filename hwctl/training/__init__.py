@@ -1,0 +1,1 @@
+"""In-situ training: network, mapping, optimizers, schedules, tasks."""
