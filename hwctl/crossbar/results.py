@@ -1,0 +1,64 @@
+"""What the driver takes and returns, in SI units."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwctl.protocol.codes import Polarity
+from hwctl.protocol.packing import Region
+
+Floats: TypeAlias = NDArray[np.float64]
+Lines: TypeAlias = slice | int | Region
+OnOverRange: TypeAlias = Literal["raise", "nan"]
+
+
+class PulseShape(NamedTuple):
+    """A pulse shape that the board knows: its number and what it is."""
+
+    number: int
+    polarity: Polarity
+    amplitude: float
+    """V"""
+    width: float
+    """s"""
+    gate: float
+    """V"""
+
+
+@dataclass(frozen=True)
+class VerifyResult:
+    """Result of a write-verify, each array (rows, cols)."""
+
+    reached: NDArray[np.bool_]
+    conductances: Floats
+    """Last reading in S; NaN where the converter saturated."""
+    set_pulses: NDArray[np.int64]
+    reset_pulses: NDArray[np.int64]
+    reads: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class FormResult:
+    """Result of forming, each array (rows, cols)."""
+
+    formed: NDArray[np.bool_]
+    conductances: Floats
+    """Last reading in S; NaN where the converter saturated."""
+    pulses: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ArrayStatus:
+    """Totals of a board since power-up."""
+
+    set_pulses: int
+    reset_pulses: int
+    reads: int
+    """Conversions."""
+    busy: float
+    """s that the array was driven, from the configured widths and settle times."""
+    clock: float
+    """s of virtual time: busy time and waiting."""
+    safe: bool

@@ -1,0 +1,1 @@
+"""Memristor physics: the cell law, presets, wires, retention, disturb."""

@@ -1,0 +1,108 @@
+"""One fabricated chip: a device model drawn cell by cell and turned into the integers of the cell law."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwctl.devices import law
+from hwctl.devices.device import Device, DriveLevel
+from hwctl.errors import DeviceError
+from hwctl.protocol.cells import CELL, GAIN_ONE
+from hwctl.protocol.codes import MAX_CELLS, MAX_LEVELS, MAX_LINES, CellFlag, Polarity
+
+CODES = 0xFFFF  # conductance code of full scale
+FORM_LEVELS = 16
+
+
+@dataclass(frozen=True)
+class Scales:
+    """What one code is in SI units."""
+
+    siemens: float
+    volts: float = 1e-3
+    seconds: float = 1e-8
+    compliance: float = 1e-7
+    """A"""
+
+
+@dataclass(frozen=True)
+class Chip:
+    """Cells and tables of one emulated array."""
+
+    device: Device
+    rows: int
+    cols: int
+    seed: int
+    cells: NDArray[np.void]
+    """(rows, cols) of dtype CELL"""
+    curves: tuple[tuple[law.Curve, ...], tuple[law.Curve, ...]]
+    """Step curves of SET and RESET, one a drive level."""
+    levels: tuple[tuple[DriveLevel, ...], tuple[DriveLevel, ...], tuple[DriveLevel, ...]]
+    """Drive levels of SET, RESET and FORM."""
+    scales: Scales
+    write_code: int
+    read_code: int
+
+
+def fabricate(device: Device, rows: int, cols: int, seed: int, unformed: float = 0.0) -> Chip:
+    """Draw a chip of rows x cols cells from a device model.
+
+    seed: 0 to 2**63 - 1; the same seed gives the same chip. unformed: share 0 to 1 of cells that still need forming.
+    Raises DeviceError on a geometry or share that is impossible.
+    """
+    if not (1 <= rows <= MAX_LINES and 1 <= cols <= MAX_LINES and rows * cols <= MAX_CELLS):
+        raise DeviceError(f"array of {rows} x {cols}; give 1 to {MAX_LINES} lines and at most {MAX_CELLS} cells")
+    if not 0.0 <= unformed <= 1.0:
+        raise DeviceError(f"unformed share {unformed}; give 0 to 1")
+    if not 0 <= seed < 1 << 63:
+        raise DeviceError(f"chip seed {seed}; give 0 to 2**63 - 1")
+    scales = Scales(siemens=device.full_scale / CODES)
+    curves = tuple(_curves(device, polarity) for polarity in (Polarity.SET, Polarity.RESET))
+    return Chip(
+        device=device,
+        rows=rows,
+        cols=cols,
+        seed=seed,
+        cells=_draw_cells(device, rows, cols, seed, unformed, scales.siemens),
+        curves=(curves[0], curves[1]),
+        levels=(device.levels_of(Polarity.SET), device.levels_of(Polarity.RESET), _form_levels(device)),
+        scales=scales,
+        write_code=law.write_code(device.write_noise / (device.g_max - device.g_min)),
+        read_code=round(device.read_noise / scales.siemens * 2**8 / law.XI_SIGMA),
+    )
+
+
+def _curves(device: Device, polarity: Polarity) -> tuple[law.Curve, ...]:
+    levels = device.levels_of(polarity)
+    if not 1 <= len(levels) <= MAX_LEVELS:
+        raise DeviceError(f"{device.name}: {len(levels)} {polarity.name} levels; give 1 to {MAX_LEVELS}")
+    return tuple(law.quantise_curve(*device.curve(level, law.entry_centres())) for level in levels)
+
+
+def _form_levels(device: Device) -> tuple[DriveLevel, ...]:
+    """Forming amplitudes from 60% of the limit up to it, 1 ms each."""
+    steps = np.linspace(0.6, 1.0, FORM_LEVELS) * device.max_form_amplitude
+    return tuple(DriveLevel(Polarity.FORM, round(float(volts), 3), 1e-3, 0.0) for volts in steps)
+
+
+def _draw_cells(device: Device, rows: int, cols: int, seed: int, unformed: float, siemens: float) -> NDArray[np.void]:
+    n = rows * cols
+    rng = np.random.default_rng(seed)
+    drawn = device.fabricate(rng, n)
+    cells = np.zeros(n, CELL)
+    low = np.clip(np.rint(drawn.low / siemens), 0, CODES)
+    high = np.clip(np.rint(drawn.high / siemens), low, CODES)
+    cells["low"], cells["span"] = low, high - low
+    cells["gain_set"] = np.clip(np.rint(drawn.gain_set * GAIN_ONE), 0, 0xFFFF)
+    cells["gain_reset"] = np.clip(np.rint(drawn.gain_reset * GAIN_ONE), 0, 0xFFFF)
+    cells["offset"] = np.clip(drawn.offset, -MAX_LEVELS, MAX_LEVELS)
+    cells["state"] = np.clip(np.rint(drawn.position * 0x10000), 0, law.STATE_MAX)
+    # A cell whose bounds met has no range to move in.
+    flags = np.where(drawn.stuck_off | (high <= low), CellFlag.STUCK_OFF, 0) | np.where(
+        drawn.stuck_on, CellFlag.STUCK_ON, 0
+    )
+    raw = rng.random(n) < unformed
+    cells["flags"] = np.where(raw & (flags == 0), CellFlag.UNFORMED, flags)
+    cells["form_level"] = np.clip(np.rint(rng.normal(FORM_LEVELS / 2, FORM_LEVELS / 8, n)), 0, FORM_LEVELS - 1)
+    return cells.reshape(rows, cols)

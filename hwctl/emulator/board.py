@@ -1,0 +1,442 @@
+"""The software board: takes commands, checks them against this array, executes them whole or refuses them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwctl import __version__
+from hwctl.devices.chip import Chip
+from hwctl.devices.device import DriveLevel
+from hwctl.devices.law import Curve
+from hwctl.emulator.array import EmulatedArray
+from hwctl.emulator.layers import Layers
+from hwctl.errors import LimitError
+from hwctl.protocol import codes, commands, replies
+from hwctl.protocol.cells import CELL, WORDS_PER_CELL
+from hwctl.protocol.codes import Feature, OuterMode, Polarity, Refusal
+from hwctl.protocol.commands import Command
+from hwctl.protocol.packing import Ramp, Region
+from hwctl.protocol.replies import Refused, Reply
+
+FEATURES = (
+    Feature.VMM
+    | Feature.VMM_T
+    | Feature.MEASURE
+    | Feature.OUTER_COUNT
+    | Feature.OUTER_COINCIDENCE
+    | Feature.WRITE_VERIFY
+    | Feature.FORM
+    | Feature.COUNTERS
+    | Feature.RESTORE
+    | Feature.VIRTUAL_TIME
+    | Feature.EMULATED
+)
+NOTHING = Feature(0)
+#: What each feature takes away from a board that lacks it.
+_OPTIONAL: dict[type[Command], Feature] = {
+    commands.Vmm: Feature.VMM,
+    commands.VmmT: Feature.VMM_T,
+    commands.Measure: Feature.MEASURE,
+    commands.WriteVerify: Feature.WRITE_VERIFY,
+    commands.Form: Feature.FORM,
+    commands.Counters: Feature.COUNTERS,
+    commands.LoadCounters: Feature.COUNTERS,
+    commands.Restore: Feature.RESTORE,
+    commands.Wait: Feature.VIRTUAL_TIME,
+}
+Counts = NDArray[np.integer[Any]]
+DEFAULT_SETTLE = 1e-6  # s of one conversion
+
+
+class _Refuse(Exception):
+    def __init__(self, refusal: Refusal, detail: str) -> None:
+        super().__init__(detail)
+        self.reply = Refused(refusal, detail)
+
+
+class EmulatedBoard:
+    """Executes commands in order on an emulated chip."""
+
+    def __init__(self, chip: Chip, *, seed: int, lacks: Feature = NOTHING, layers: Layers | None = None) -> None:
+        """Power up with a chip.
+
+        seed: 64 bits, key of all noise. lacks: features that this board answers "unsupported", as a small one would.
+        layers: wires, time and disturb beside the cell law, or None.
+        """
+        self._chip = chip
+        self._array = EmulatedArray(chip, seed)
+        self._features = FEATURES & ~lacks
+        self._layers = layers
+        self._levels = tuple(self._level_codes(levels) for levels in chip.levels)
+        self._shape_polarity = np.full(codes.PULSE_SHAPES, -1)
+        self._voltage = self._volts(chip.device.read_voltage)
+        # The device's own read voltage counts as nominal: there one current code is one conductance code.
+        self._nominal = self._voltage
+        self._relative_voltage = 1 << 8
+        self._per_volt = (1 << 23) // self._nominal
+        self._tia_range = 4
+        self._settle = round(DEFAULT_SETTLE / chip.scales.seconds)
+        self._set_pulses = self._reset_pulses = self._reads = self._busy = self._clock = 0
+        self._safe = 1
+        self._handlers: dict[type[Command], Callable[[Any], Reply]] = {
+            kind: handler for kind, handler in self._all_handlers().items() if self._offers(kind)
+        }
+
+    def _all_handlers(self) -> dict[type[Command], Callable[[Any], Reply]]:
+        return {
+            commands.Identify: self._identify,
+            commands.ConfigureShape: self._configure_shape,
+            commands.ConfigureRead: self._configure_read,
+            commands.Read: self._read,
+            commands.Vmm: self._vmm,
+            commands.VmmT: self._vmm,
+            commands.Measure: self._measure,
+            commands.Pulse: self._pulse,
+            commands.PulseSparse: self._pulse_sparse,
+            commands.Outer: self._outer,
+            commands.WriteVerify: self._write_verify,
+            commands.Form: self._form,
+            commands.Status: self._status,
+            commands.Counters: self._counters,
+            commands.LoadCounters: self._load_counters,
+            commands.Safe: self._make_safe,
+            commands.LoadCurve: self._load_curve,
+            commands.LoadCells: self._load_cells,
+            commands.Dump: self._dump,
+            commands.Restore: self._restore,
+            commands.Seed: self._seed,
+            commands.Wait: self._wait,
+        }
+
+    def _offers(self, kind: type[Command]) -> bool:
+        needed = _OPTIONAL.get(kind)
+        return needed is None or bool(needed & self._features)
+
+    def execute(self, command: Command) -> Reply:
+        """Execute one command and return its reply; what cannot be executed whole is Refused and changes nothing."""
+        handler = self._handlers.get(type(command))
+        if handler is None:
+            return Refused(Refusal.UNSUPPORTED, f"this board has no {command.op.name}")
+        try:
+            command.check()
+            return handler(command)
+        except LimitError as error:
+            return Refused(Refusal.OVER_LIMIT, str(error))
+        except _Refuse as refusal:
+            return refusal.reply
+
+    # -- what the board is ---------------------------------------------------------------------------------------
+
+    def _identify(self, _: commands.Identify) -> Reply:
+        chip, device = self._chip, self._chip.device
+        levels = [(polarity, *level) for polarity, levels in enumerate(self._levels[:2]) for level in levels]
+        strongest = max(level.amplitude for levels in chip.levels[:2] for level in levels)
+        return replies.Identity(
+            protocol_version=codes.PROTOCOL_VERSION,
+            rows=chip.rows,
+            cols=chip.cols,
+            features=self._features,
+            volts_per_code=chip.scales.volts,
+            siemens_per_code=chip.scales.siemens,
+            amperes_per_code=chip.scales.siemens * self._nominal * chip.scales.volts,
+            seconds_per_code=chip.scales.seconds,
+            compliance_per_code=chip.scales.compliance,
+            max_amplitude=self._volts(strongest),
+            max_form_amplitude=self._volts(device.max_form_amplitude),
+            max_width=round(1e-2 / chip.scales.seconds),
+            max_read=self._volts(device.max_read_voltage),
+            tia_ranges=np.arange(codes.MAX_TIA_RANGE + 1, dtype=np.uint8),
+            drive_levels=np.array(levels, np.uint32),
+            receive_budget=1 << 24,
+            reply_budget=1 << 24,
+            largest_frame=1 << 24,
+            device=device.name,
+            build=f"hwctl {__version__}",
+        )
+
+    def _status(self, _: commands.Status) -> Reply:
+        return replies.BoardStatus(
+            0, self._set_pulses, self._reset_pulses, self._reads, self._busy, self._clock, self._safe
+        )
+
+    def _make_safe(self, _: commands.Safe) -> Reply:
+        self._safe = 1
+        return replies.Done()
+
+    # -- configuration -------------------------------------------------------------------------------------------
+
+    def _volts(self, volts: float) -> int:
+        return round(volts / self._chip.scales.volts)
+
+    def _level_codes(self, levels: Sequence[DriveLevel]) -> tuple[tuple[int, int, int], ...]:
+        seconds = self._chip.scales.seconds
+        return tuple((self._volts(v.amplitude), round(v.width / seconds), self._volts(v.gate)) for v in levels)
+
+    def _configure_shape(self, command: commands.ConfigureShape) -> Reply:
+        wanted = (command.amplitude, command.width, command.gate)
+        levels = self._levels[command.polarity]
+        if wanted not in levels:
+            name = command.polarity.name
+            raise _Refuse(
+                Refusal.NOT_CHARACTERISED,
+                f"no {name} level of amplitude {wanted[0]}, width {wanted[1]}, gate {wanted[2]} (codes); "
+                f"{len(levels)} are characterised",
+            )
+        self._array.set_shape(command.index, levels.index(wanted), command.width)
+        self._shape_polarity[command.index] = command.polarity
+        return replies.Done()
+
+    def _configure_read(self, command: commands.ConfigureRead) -> Reply:
+        highest = self._volts(self._chip.device.max_read_voltage)
+        if command.voltage > highest:
+            raise _Refuse(Refusal.OVER_LIMIT, f"read voltage code {command.voltage}; at most {highest}")
+        self._voltage = command.voltage
+        self._relative_voltage = (command.voltage << 8) // self._nominal
+        self._tia_range = command.tia_range
+        self._settle = command.settle
+        return replies.Done()
+
+    def _inside(self, region: Region) -> None:
+        if region.row1 > self._array.rows or region.col1 > self._array.cols:
+            raise _Refuse(
+                Refusal.OUT_OF_REGION,
+                f"rows {region.row0}:{region.row1}, columns {region.col0}:{region.col1} leave the array of "
+                f"{self._array.rows} x {self._array.cols}",
+            )
+
+    def _need_shapes(self, polarity: Polarity, indices: Sequence[int] | NDArray[np.uint8]) -> None:
+        if (self._shape_polarity[indices] != polarity).any():
+            raise _Refuse(Refusal.NO_SHAPE, f"a pulse shape is not configured as {polarity.name}")
+
+    def _ramp(self, polarity: Polarity, ramp: Ramp) -> tuple[int, int, int]:
+        self._need_shapes(polarity, range(ramp.first, ramp.last + 1, max(ramp.step, 1)))
+        self._need_shapes(polarity, [ramp.last])
+        return ramp.first, ramp.last, ramp.step
+
+    def _spend(self, set_pulses: int, reset_pulses: int, busy: int) -> None:
+        self._set_pulses += set_pulses
+        self._reset_pulses += reset_pulses
+        self._busy += busy
+        self._clock += busy
+        self._safe = 0
+
+    def _settled(self, region: Region, ups: Counts, downs: Counts) -> None:
+        """Tell the layers how many SET and RESET pulses each cell of a region got."""
+        if self._layers:
+            self._layers.after_pulses(self._array, region, ups, downs, self._clock)
+
+    def _convert(self, conversions: int, lines: int) -> None:
+        self._reads += conversions * lines
+        self._spend(0, 0, conversions * self._settle)
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def _range(self, tia_range: int, highest: int) -> int:
+        chosen = self._tia_range if tia_range == codes.RANGE_AS_CONFIGURED else tia_range
+        if chosen > highest:
+            raise _Refuse(Refusal.OVER_LIMIT, f"TIA range {chosen}; at most {highest} for READ")
+        return chosen
+
+    def _read(self, command: commands.Read) -> Reply:
+        region = command.region
+        self._inside(region)
+        tia_range = self._range(command.tia_range, codes.MAX_READ_RANGE)
+        visible = self._array.visible
+        if self._layers:
+            visible = self._layers.read_codes(self._array, self._clock, self._voltage * self._chip.scales.volts)
+        read = self._array.read(
+            visible, region, self._relative_voltage, command.averages_log2, tia_range, command.index
+        )
+        self._convert(region.rows << command.averages_log2, region.cols)
+        if self._layers:
+            self._layers.after_read(self._array, region, 1 << command.averages_log2)
+        return replies.Readings(read)
+
+    def _vmm(self, command: commands.Vmm) -> Reply:
+        region, vectors = command.region, command.vectors
+        self._inside(region)
+        by_row = isinstance(command, commands.VmmT)
+        tia_range = self._range(command.tia_range, codes.MAX_TIA_RANGE)
+        if self._layers:
+            volts = self._voltage * self._chip.scales.volts
+            sums = self._layers.sums(self._array, self._clock, region, vectors, by_row, volts)
+        else:
+            sums = self._array.sums(region, vectors, by_row)
+        scale = 7 if vectors.itemsize == 1 else 15
+        line0 = region.row0 if by_row else region.col0
+        out = self._array.convert(sums, line0, by_row, self._relative_voltage, scale, tia_range, command.index)
+        self._convert(len(vectors), out.shape[1])
+        return replies.Currents(out, tia_range)
+
+    def _measure(self, command: commands.Measure) -> Reply:
+        """Sense columns with every line at its own voltage: column j carries sum of G (V_row - V_col)."""
+        region = command.region
+        self._inside(region)
+        limit = self._volts(self._chip.device.max_read_voltage)
+        across = command.row_codes[:, None].astype(np.int64) - command.col_codes.astype(np.int64)
+        if np.abs(across).max() > limit:
+            raise _Refuse(Refusal.OVER_LIMIT, f"{np.abs(across).max()} voltage codes across a cell; at most {limit}")
+        tia_range = self._range(command.tia_range, codes.MAX_TIA_RANGE)
+        rows, cols = slice(region.row0, region.row1), slice(region.col0, region.col1)
+        if self._layers:
+            sums = self._layers.measure(self._array, self._clock, region, command.row_codes, command.col_codes)
+        else:
+            sums = (across * self._array.visible[rows, cols].astype(np.int64)).sum(axis=0)
+        scaled = (sums * self._per_volt >> 8)[None, :]
+        out = self._array.convert(scaled, region.col0, False, 256, 15, tia_range, command.index)
+        self._convert(1, region.cols)
+        return replies.Currents(out, tia_range)
+
+    # -- pulsing -------------------------------------------------------------------------------------------------
+
+    def _pulse(self, command: commands.Pulse) -> Reply:
+        region = command.region
+        self._inside(region)
+        self._need_shapes(Polarity.SET, command.set_shapes)
+        self._need_shapes(Polarity.RESET, command.reset_shapes)
+        strides = command.per.strides(region.cols)
+        totals = self._array.pulse(region, command.counts, command.set_shapes, command.reset_shapes, strides)
+        ups, downs, busy = totals.tolist()
+        self._spend(ups, downs, busy)
+        self._settled(region, np.maximum(command.counts, 0), np.maximum(-command.counts, 0))
+        return replies.Pulsed(ups, downs)
+
+    def _pulse_sparse(self, command: commands.PulseSparse) -> Reply:
+        rows, cols = command.rows, command.cols
+        self._inside(Region(0, int(rows.max()) + 1, 0, int(cols.max()) + 1))
+        self._need_shapes(Polarity.SET, [command.set_shape])
+        self._need_shapes(Polarity.RESET, [command.reset_shape])
+        shapes = (command.set_shape, command.reset_shape)
+        ups, downs, busy = self._array.pulse_cells(rows, cols, command.counts, shapes).tolist()
+        self._spend(ups, downs, busy)
+        if self._layers:
+            counts = np.zeros((2, self._array.rows, self._array.cols), np.int64)
+            np.add.at(counts, ((command.counts < 0).astype(np.int64), rows, cols), np.abs(command.counts))
+            self._settled(Region(0, self._array.rows, 0, self._array.cols), counts[0], counts[1])
+        return replies.Pulsed(ups, downs)
+
+    def _outer(self, command: commands.Outer) -> Reply:
+        region = command.region
+        self._inside(region)
+        counting = command.mode == OuterMode.COUNT
+        if not (Feature.OUTER_COUNT if counting else Feature.OUTER_COINCIDENCE) & self._features:
+            raise _Refuse(Refusal.UNSUPPORTED, f"this board has no OUTER in mode {command.mode.name}")
+        if self._shape_polarity[command.set_shape] != 0 or self._shape_polarity[command.reset_shape] != 1:
+            raise _Refuse(Refusal.NO_SHAPE, "the pulse shapes of OUTER are not configured as SET and RESET")
+        shapes = (command.set_shape, command.reset_shape)
+        slots = 0 if counting else command.slots
+        if self._layers and len(command.x) > 1:
+            return self._outer_by_event(command)
+        before = self._array.counts(region) if self._layers else None
+        totals = self._array.outer(region, command.x, command.d, slots, command.seed, command.event, shapes)
+        ups, downs, _ = totals.tolist()
+        widths = int(self._array.shapes[command.set_shape, 1] + self._array.shapes[command.reset_shape, 1])
+        if counting:
+            x, d = np.abs(command.x.astype(np.int64)), np.abs(command.d.astype(np.int64))
+            trains = int((x.sum(axis=1) * d.max(axis=1)).sum())
+        else:
+            trains = len(command.x) * slots
+        self._spend(ups, downs, trains * widths)
+        if before is not None:
+            pulses = self._array.counts(region).astype(np.int64) - before
+            rising = np.multiply.outer(np.sign(command.x[0]), np.sign(command.d[0])) > 0
+            self._settled(region, np.where(rising, pulses, 0), np.where(rising, 0, pulses))
+        return replies.Pulsed(ups, downs)
+
+    def _outer_by_event(self, command: commands.Outer) -> Reply:
+        """Execute a batch one event at a time, so that each event's disturb is known by its sign."""
+        ups = downs = 0
+        for n in range(len(command.x)):
+            event = (command.event + n) & 0xFFFFFFFF
+            one = replace(command, x=command.x[n : n + 1], d=command.d[n : n + 1], event=event)
+            reply = self._outer(one)
+            assert isinstance(reply, replies.Pulsed)
+            ups, downs = ups + reply.set_pulses, downs + reply.reset_pulses
+        return replies.Pulsed(ups, downs)
+
+    def _write_verify(self, command: commands.WriteVerify) -> Reply:
+        region = command.region
+        self._inside(region)
+        ramps = np.array(
+            [self._ramp(Polarity.SET, command.set_ramp), self._ramp(Polarity.RESET, command.reset_ramp)], np.int64
+        )
+        done = self._array.write_verify(
+            region, command.targets, command.tolerance, command.attempts, command.averages_log2, ramps,
+            self._relative_voltage, command.index,
+        )  # fmt: skip
+        self._spend(int(done[..., 2].sum()), int(done[..., 3].sum()), int(done[..., 5].sum()))
+        self._convert(int(done[..., 4].sum()) << command.averages_log2, 1)
+        self._settled(region, done[..., 2], done[..., 3])
+        counts = done[..., 1:5].astype(np.uint16)
+        return replies.Verified(
+            done[..., 0].astype(np.uint8), counts[..., 0], counts[..., 1], counts[..., 2], counts[..., 3]
+        )
+
+    def _form(self, command: commands.Form) -> Reply:
+        region = command.region
+        self._inside(region)
+        ramp = np.array(self._ramp(Polarity.FORM, command.ramp), np.int64)
+        done = self._array.form(
+            region, command.attempts, command.stop, command.averages_log2, ramp, self._relative_voltage, command.index
+        )
+        self._spend(int(done[..., 2].sum()), 0, int(done[..., 3].sum()))
+        self._convert((int(done[..., 2].sum()) + done[..., 2].size) << command.averages_log2, 1)
+        return replies.Formed(
+            done[..., 0].astype(np.uint8), done[..., 1].astype(np.uint16), done[..., 2].astype(np.uint16)
+        )
+
+    # -- counters, tables, state ---------------------------------------------------------------------------------
+
+    def _counters(self, command: commands.Counters) -> Reply:
+        self._inside(command.region)
+        return replies.Counts(self._array.counts(command.region))
+
+    def _load_counters(self, command: commands.LoadCounters) -> Reply:
+        self._inside(command.region)
+        self._array.cells(command.region)["count"] = command.counts
+        self._array.refresh(command.region)
+        return replies.Done()
+
+    def _load_curve(self, command: commands.LoadCurve) -> Reply:
+        known = len(self._levels[command.polarity])
+        if command.level >= known:
+            raise _Refuse(Refusal.NOT_CHARACTERISED, f"drive level {command.level}; this chip has {known}")
+        self._array.load_curve(command.polarity, command.level, Curve(command.mean, command.sigma, command.shift))
+        return replies.Done()
+
+    def _load_cells(self, command: commands.LoadCells) -> Reply:
+        self._inside(command.region)
+        cells = np.ascontiguousarray(command.words).view(CELL).reshape(command.region.shape)
+        if (cells["low"].astype(np.int64) + cells["span"] > codes.NO_READING).any():
+            raise _Refuse(Refusal.OVER_LIMIT, f"a cell's low + span exceeds {codes.NO_READING}")
+        self._array.cells(command.region)[...] = cells
+        self._array.refresh(command.region)
+        return replies.Done()
+
+    def _dump(self, command: commands.Dump) -> Reply:
+        self._inside(command.region)
+        cells = np.ascontiguousarray(self._array.cells(command.region))
+        words = cells.reshape(-1).view(np.uint16).reshape(-1, WORDS_PER_CELL)
+        extra = self._layers.dump() if self._layers else np.zeros(0, np.uint8)
+        return replies.Dumped(words, self._clock, extra)
+
+    def _restore(self, command: commands.Restore) -> Reply:
+        whole = Region(0, self._array.rows, 0, self._array.cols)
+        if len(command.words) != self._array.rows * self._array.cols:
+            raise _Refuse(Refusal.OVER_LIMIT, f"state of {len(command.words)} cells for {whole.rows} x {whole.cols}")
+        self._load_cells(commands.LoadCells(whole, command.words))
+        if self._layers:
+            self._layers.restore(command.extra)
+        self._clock = command.clock
+        return replies.Done()
+
+    def _seed(self, command: commands.Seed) -> Reply:
+        self._array.seed(command.seed)
+        return replies.Done()
+
+    def _wait(self, command: commands.Wait) -> Reply:
+        self._clock += command.time
+        return replies.Done()

@@ -1,0 +1,80 @@
+"""The software board in this process: command objects, no encoding."""
+
+from typing import TYPE_CHECKING
+
+from hwctl.devices import presets
+from hwctl.devices.chip import fabricate
+from hwctl.errors import DeviceError, TargetError
+from hwctl.links.target import Target
+from hwctl.protocol.codes import Feature
+from hwctl.protocol.commands import Command, Safe
+from hwctl.protocol.replies import Reply
+
+if TYPE_CHECKING:
+    from hwctl.emulator.board import EmulatedBoard
+
+DEFAULT_DEVICE = "reram-es"
+DEFAULT_LINES = 64
+GEOMETRY = ("device", "rows", "cols", "seed", "unformed", "lacks")
+NOISE_KEY = 0x9E3779B97F4A7C15  # spreads small seeds over the 64-bit key of the noise
+
+
+class InProcessLink:
+    """Hands commands to a software board as they are."""
+
+    def __init__(self, board: "EmulatedBoard", url: str) -> None:
+        """Take a board; url: with which it can be opened again."""
+        self.url = url
+        self._board = board
+
+    @property
+    def bytes_moved(self) -> int:
+        """0: nothing is encoded."""
+        return 0
+
+    def execute(self, command: Command) -> Reply:
+        """Execute a command and return the reply."""
+        return self._board.execute(command)
+
+    def close(self) -> None:
+        """Leave the board SAFE."""
+        self._board.execute(Safe())
+
+
+def open_emulator(target: Target) -> InProcessLink:
+    """Open `emulator:`; options: device, rows, cols, seed, unformed, lacks, and those of the analog layers.
+
+    Raises TargetError on an unknown or impossible option.
+    """
+    # numba takes half a second to import: only where an emulator is opened
+    from hwctl.emulator.board import EmulatedBoard  # noqa: PLC0415
+    from hwctl.emulator.layers import LAYER_OPTIONS, Layers  # noqa: PLC0415
+
+    if target.path:
+        raise TargetError(f"target '{target.url}': no file is expected; name a device: 'emulator:?device=reram-es'")
+    target.only(*GEOMETRY, *LAYER_OPTIONS)
+    rows = target.integer("rows", DEFAULT_LINES, 1, 4096)
+    cols = target.integer("cols", DEFAULT_LINES, 1, 4096)
+    seed = target.integer("seed", 0, 0, (1 << 63) - 1)
+    layer_values = {name: target.number(name, 0.0, low, high) for name, (low, high) in LAYER_OPTIONS.items()}
+    try:
+        device = presets.get(target.options.get("device", DEFAULT_DEVICE))
+        chip = fabricate(device, rows, cols, seed, target.number("unformed", 0.0, 0.0, 1.0))
+        layers = Layers.build(chip, **layer_values) if any(layer_values.values()) else None
+    except DeviceError as error:
+        raise TargetError(f"target '{target.url}': {error}") from None
+    key = (seed + 1) * NOISE_KEY & 0xFFFFFFFFFFFFFFFF
+    board = EmulatedBoard(chip, seed=key, lacks=_features(target), layers=layers)
+    return InProcessLink(board, target.url)
+
+
+def _features(target: Target) -> Feature:
+    """Return the features that option `lacks` takes away: names joined by commas."""
+    lacking = Feature(0)
+    for name in filter(None, target.options.get("lacks", "").split(",")):
+        try:
+            lacking |= Feature[name.upper().replace("-", "_")]
+        except KeyError:
+            known = ", ".join(feature.name.lower() for feature in Feature if feature.name)
+            raise TargetError(f"target '{target.url}': no feature '{name}'; known: {known}") from None
+    return lacking
