@@ -1,5 +1,7 @@
 """The emulated array: cells under the compiled cell law, addressed in codes. No commands, no limits."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -119,9 +121,9 @@ class EmulatedArray:
         return totals
 
     def read(
-        self, visible: NDArray[np.uint16], region: Region, voltage: int, averages_log2: int, tia_range: int, index: int
+        self, visible: NDArray[Any], region: Region, voltage: int, averages_log2: int, tia_range: int, index: int
     ) -> NDArray[np.uint16]:
-        """Read a region of conductance codes `visible`, which is the array's own or what wires leave of it."""
+        """Read a region of conductance codes `visible`: the array's own, or what analog layers make of them (int64)."""
         out = np.empty(region.shape, np.uint16)
         kernels.read_region(
             visible, region.row0, region.col0, voltage, averages_log2, tia_range, index, self._settings, out

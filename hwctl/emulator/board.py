@@ -46,6 +46,10 @@ _OPTIONAL: dict[type[Command], Feature] = {
     commands.LoadCounters: Feature.COUNTERS,
     commands.Restore: Feature.RESTORE,
     commands.Wait: Feature.VIRTUAL_TIME,
+    commands.LoadCurve: Feature.EMULATED,
+    commands.LoadCells: Feature.EMULATED,
+    commands.Dump: Feature.EMULATED,
+    commands.Seed: Feature.EMULATED,
 }
 Counts = NDArray[np.integer[Any]]
 DEFAULT_SETTLE = 1e-6  # s of one conversion
@@ -68,7 +72,8 @@ class EmulatedBoard:
         """
         self._chip = chip
         self._array = EmulatedArray(chip, seed)
-        self._features = FEATURES & ~lacks
+        # The loop on the board reads the cells alone; a host's loop reads them through the layers.
+        self._features = FEATURES & ~(lacks | Feature.WRITE_VERIFY if layers else lacks)
         self._layers = layers
         self._levels = tuple(self._level_codes(levels) for levels in chip.levels)
         self._shape_polarity = np.full(codes.PULSE_SHAPES, -1)
@@ -244,7 +249,7 @@ class EmulatedBoard:
         region = command.region
         self._inside(region)
         tia_range = self._range(command.tia_range, codes.MAX_READ_RANGE)
-        visible = self._array.visible
+        visible: NDArray[Any] = self._array.visible
         if self._layers:
             visible = self._layers.read_codes(self._array, self._clock, self._voltage * self._chip.scales.volts)
         read = self._array.read(
@@ -369,7 +374,6 @@ class EmulatedBoard:
         )  # fmt: skip
         self._spend(int(done[..., 2].sum()), int(done[..., 3].sum()), int(done[..., 5].sum()))
         self._convert(int(done[..., 4].sum()) << command.averages_log2, 1)
-        self._settled(region, done[..., 2], done[..., 3])
         counts = done[..., 1:5].astype(np.uint16)
         return replies.Verified(
             done[..., 0].astype(np.uint8), counts[..., 0], counts[..., 1], counts[..., 2], counts[..., 3]
@@ -384,6 +388,7 @@ class EmulatedBoard:
         )
         self._spend(int(done[..., 2].sum()), 0, int(done[..., 3].sum()))
         self._convert((int(done[..., 2].sum()) + done[..., 2].size) << command.averages_log2, 1)
+        self._settled(region, done[..., 2], np.zeros(region.shape, np.int64))
         return replies.Formed(
             done[..., 0].astype(np.uint8), done[..., 1].astype(np.uint16), done[..., 2].astype(np.uint16)
         )
@@ -409,16 +414,16 @@ class EmulatedBoard:
 
     def _load_cells(self, command: commands.LoadCells) -> Reply:
         self._inside(command.region)
-        cells = np.ascontiguousarray(command.words).view(CELL).reshape(command.region.shape)
-        if (cells["low"].astype(np.int64) + cells["span"] > codes.NO_READING).any():
-            raise _Refuse(Refusal.OVER_LIMIT, f"a cell's low + span exceeds {codes.NO_READING}")
-        self._array.cells(command.region)[...] = cells
-        self._array.refresh(command.region)
+        self._put_cells(command.region, _as_cells(command.words))
         return replies.Done()
+
+    def _put_cells(self, region: Region, cells: NDArray[np.void]) -> None:
+        self._array.cells(region)[...] = cells.reshape(region.shape)
+        self._array.refresh(region)
 
     def _dump(self, command: commands.Dump) -> Reply:
         self._inside(command.region)
-        cells = np.ascontiguousarray(self._array.cells(command.region))
+        cells = self._array.cells(command.region).copy()  # a reply does not change with the cells
         words = cells.reshape(-1).view(np.uint16).reshape(-1, WORDS_PER_CELL)
         extra = self._layers.dump() if self._layers else np.zeros(0, np.uint8)
         return replies.Dumped(words, self._clock, extra)
@@ -427,9 +432,12 @@ class EmulatedBoard:
         whole = Region(0, self._array.rows, 0, self._array.cols)
         if len(command.words) != self._array.rows * self._array.cols:
             raise _Refuse(Refusal.OVER_LIMIT, f"state of {len(command.words)} cells for {whole.rows} x {whole.cols}")
-        self._load_cells(commands.LoadCells(whole, command.words))
+        cells = _as_cells(command.words)
         if self._layers:
             self._layers.restore(command.extra)
+        elif command.extra.size:
+            raise _Refuse(Refusal.OVER_LIMIT, f"{command.extra.size} bytes of layer state; this board has no layers")
+        self._put_cells(whole, cells)
         self._clock = command.clock
         return replies.Done()
 
@@ -438,5 +446,15 @@ class EmulatedBoard:
         return replies.Done()
 
     def _wait(self, command: commands.Wait) -> Reply:
+        if self._clock + command.time >> 64:
+            raise _Refuse(Refusal.OVER_LIMIT, f"waiting {command.time} time codes takes the clock beyond 64 bits")
         self._clock += command.time
         return replies.Done()
+
+
+def _as_cells(words: NDArray[np.uint16]) -> NDArray[np.void]:
+    """Return cells of LOAD_CELLS or RESTORE, refused where one reaches beyond the code range."""
+    cells = np.ascontiguousarray(words).view(CELL).reshape(-1)
+    if (cells["low"].astype(np.int64) + cells["span"] > codes.NO_READING).any():
+        raise _Refuse(Refusal.OVER_LIMIT, f"a cell's low + span exceeds {codes.NO_READING}")
+    return cells

@@ -1,8 +1,7 @@
-"""Writing files whole or not at all, and tables as CSV."""
+"""Tables as CSV."""
 
 import csv
 import io
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwctl.errors import RunError
+from hwctl.files import write_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,24 +28,6 @@ class Table:
     def file(self) -> str:
         """Name of the CSV file."""
         return f"{self.name}.csv"
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name and rename it; make its folder where it is missing.
-
-    Raise RunError where the file cannot be written.
-    """
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_bytes(content)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        reason = error.strerror or error
-        raise RunError(f"cannot write {path} ({reason}); choose a folder that can be written") from None
 
 
 def write_csv(folder: Path, table: Table) -> Path:

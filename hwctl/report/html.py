@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hwctl.files import write_file
 from hwctl.report import page, plots, style, tables, units
-from hwctl.report.files import Table, write_csv, write_file
+from hwctl.report.files import Table, write_csv
 from hwctl.report.snapshot import LayerSnapshot
 
 Metrics = Sequence[Mapping[str, float]]

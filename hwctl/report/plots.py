@@ -10,8 +10,9 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from hwctl.errors import RunError
+from hwctl.files import write_file
 from hwctl.report import style, tables
-from hwctl.report.files import Table, write_file
+from hwctl.report.files import Table
 
 FIGURE_IN = (3.7, 2.7)  # small, so that text stays readable at the width of a phone
 PICTURE_IN = (9.0, 2.9)  # 100 units a inch at 900 px

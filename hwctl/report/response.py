@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from hwctl.errors import RunError
+from hwctl.files import write_file
 from hwctl.report import plots, style
-from hwctl.report.files import Table, slug, write_csv, write_file
+from hwctl.report.files import Table, slug, write_csv
 
 ROW_IN = (9.0, 2.9)
 DPI = 200

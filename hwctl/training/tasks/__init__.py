@@ -18,11 +18,12 @@ Loader = Callable[[int, Path | None], "Dataset"]
 
 @dataclass(frozen=True)
 class Task:
-    """Describe a task: inputs, classes, the hidden layers that suit it, and where its data comes from.
+    """Describe a task: inputs, classes, the hidden layers and training that suit it, and where its data comes from.
 
     `load(seed, data_dir)` returns the Dataset; the seed draws the split where the task has no standard one,
     and `data_dir` (or None) is a folder that holds the files. It raises TaskError where they are missing or
-    damaged.
+    damaged. `rate` is the learning rate of momentum at `batch` samples an update,
+    `largest_weight` what a differential pair at its bounds stands for.
     """
 
     name: str
@@ -31,6 +32,11 @@ class Task:
     features: int
     classes: int
     hidden: tuple[int, ...]
+    activation: str
+    epochs: int
+    batch: int
+    rate: float
+    largest_weight: float
     source: str
     licence: str
     load: Loader
@@ -66,6 +72,11 @@ TASKS: Mapping[str, Task] = MappingProxyType(
                 features=9,
                 classes=2,
                 hidden=(10,),
+                activation="tanh",
+                epochs=20,
+                batch=1,
+                rate=0.01,
+                largest_weight=4.0,
                 source="UCI Machine Learning Repository, doi 10.24432/C5HP4Z",
                 licence="CC BY 4.0",
                 load=_loader("tabular", "load_wbc"),
@@ -77,6 +88,11 @@ TASKS: Mapping[str, Task] = MappingProxyType(
                 features=4,
                 classes=3,
                 hidden=(10,),
+                activation="tanh",
+                epochs=60,
+                batch=1,
+                rate=0.01,
+                largest_weight=4.0,
                 source="UCI Machine Learning Repository, doi 10.24432/C56C76",
                 licence="CC BY 4.0",
                 load=_loader("tabular", "load_iris"),
@@ -88,6 +104,11 @@ TASKS: Mapping[str, Task] = MappingProxyType(
                 features=13,
                 classes=3,
                 hidden=(10,),
+                activation="tanh",
+                epochs=30,
+                batch=1,
+                rate=0.01,
+                largest_weight=4.0,
                 source="UCI Machine Learning Repository, doi 10.24432/C5PC7J",
                 licence="CC BY 4.0",
                 load=_loader("tabular", "load_wine"),
@@ -99,6 +120,11 @@ TASKS: Mapping[str, Task] = MappingProxyType(
                 features=784,
                 classes=10,
                 hidden=(100,),
+                activation="sigmoid",
+                epochs=5,
+                batch=50,
+                rate=0.1,
+                largest_weight=2.0,
                 source="Y. LeCun, C. Cortes and C. J. C. Burges, the MNIST database, 1998",
                 licence="CC BY-SA 3.0",
                 load=_loader("mnist", "load_mnist"),

@@ -1,0 +1,1 @@
+"""Bringing cells to wanted conductances."""

@@ -1,0 +1,109 @@
+"""What a training run is: everything that decides its result, kept in the run folder as config.toml."""
+
+import sys
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from hwctl.errors import BadInput, RunError
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run."""
+
+    task: str = "wbc"
+    targets: tuple[str, ...] = ("emulator:",)
+    """Target URLs of the arrays that hold the network."""
+    hidden: tuple[int, ...] | None = None
+    """Sizes of the hidden layers; None: the task's own."""
+    activation: str | None = None
+    """sigmoid, tanh or relu; None: the task's own."""
+    loss: str = "cross-entropy"
+    """cross-entropy or mse."""
+    optimizer: str = "momentum"
+    rate: float | None = None
+    """Learning rate; None: the task's for momentum, the optimizer's own for others."""
+    final_rate: float = 0.05
+    """Share of the rate that is left at the end of the last epoch; it falls linearly. 1: constant."""
+    momentum: float = 0.9
+    decay: float = 0.999
+    schedule: str = "accumulate"
+    fire_threshold: float = 10.0
+    """Pulse quanta that are due before schedule `accumulate` touches a weight."""
+    policy: str | None = None
+    """bidirectional, set-only or fixed-reference; None: what suits the device."""
+    epochs: int | None = None
+    """None: the task's own."""
+    batch: int | None = None
+    """Samples of one update; None: the task's own."""
+    seed: int = 0
+    """Draws the split, the initial weights, the sample order and, on an emulator, the chip."""
+    siemens_per_weight: float | None = None
+    """k of W = (G+ - G-) / k, in S; None: so that the largest weight is `largest_weight`."""
+    largest_weight: float | None = None
+    """None: the task's own."""
+    start: str = "programmed"
+    """programmed: to drawn weights; fabricated: as the cells are."""
+    reread_share: float = 10.0
+    """A cell is read again where its standard deviation exceeds this multiple of the wished change."""
+    averages: int = 1
+    """Conversions of one reading, a power of two."""
+    pulse_budget: int | None = None
+    """Pulses that one cell may take in the run; None: no limit."""
+    data_dir: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise BadInput on a value that makes no run."""
+        positive = {"epochs": self.epochs, "batch": self.batch, "averages": self.averages}
+        for name, value in positive.items():
+            if value is not None and value < 1:
+                raise BadInput(f"{name} {value}; give 1 or more")
+        if any(size < 1 for size in self.hidden or ()):
+            raise BadInput(f"hidden layers {self.hidden}; give sizes of 1 or more")
+        if not self.fire_threshold > 0:
+            raise BadInput(f"fire threshold {self.fire_threshold}; give a number of pulses above 0")
+        for name, size in (("largest weight", self.largest_weight), ("siemens per weight", self.siemens_per_weight)):
+            if size is not None and not size > 0:
+                raise BadInput(f"{name} {size}; give a number above 0")
+        if self.start not in ("programmed", "fabricated"):
+            raise BadInput(f"start '{self.start}'; give programmed or fabricated")
+        if not 0 <= self.final_rate <= 1:
+            raise BadInput(f"final rate {self.final_rate}; give a share from 0 to 1")
+        if not self.reread_share > 0:
+            raise BadInput(f"reread share {self.reread_share}; give a number above 0")
+        if self.pulse_budget is not None and self.pulse_budget < 1:
+            raise BadInput(f"pulse budget {self.pulse_budget}; give 1 or more")
+        if not 0 <= self.seed < 1 << 31:
+            raise BadInput(f"seed {self.seed}; give 0 to {(1 << 31) - 1}")
+        if not self.targets:
+            raise BadInput("no target; give at least one URL")
+
+    def to_toml(self) -> str:
+        """Return the run as TOML; what is None is left out."""
+        import tomli_w  # noqa: PLC0415  only where a run is written
+
+        return tomli_w.dumps(
+            {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items() if v is not None}
+        )
+
+    @classmethod
+    def from_toml(cls, text: str, where: Path) -> "TrainConfig":
+        """Return the run that `to_toml` wrote. Raises RunError that names the file."""
+        if sys.version_info >= (3, 11):
+            import tomllib  # noqa: PLC0415
+        else:
+            import tomli as tomllib  # noqa: PLC0415
+        try:
+            found: dict[str, Any] = tomllib.loads(text)
+            unknown = set(found) - {field.name for field in fields(cls)}
+            if unknown:
+                raise RunError(
+                    f"{where}: unknown entries {', '.join(sorted(unknown))}; was it written by a newer hwctl?"
+                )
+            for name in ("targets", "hidden"):
+                if name in found:
+                    found[name] = tuple(found[name])
+            return cls(**found)
+        except (tomllib.TOMLDecodeError, TypeError, BadInput) as error:
+            raise RunError(f"{where}: {error}; delete it, or restore it from a copy") from None

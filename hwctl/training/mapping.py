@@ -1,0 +1,210 @@
+"""One layer of weights on crossbar tiles: W = (G+ - G-) / k, in differential pairs of neighbouring columns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwctl.crossbar import Crossbar, PulseShape
+from hwctl.crossbar.driver import FULL_SCALE
+from hwctl.devices.steps import StepModel
+from hwctl.protocol.codes import MAX_PULSES, Feature, Polarity
+from hwctl.protocol.packing import Region
+from hwctl.training.placement import Tile
+from hwctl.training.tracking import Tracker
+
+Floats = NDArray[np.float64]
+Cells = tuple[NDArray[np.int64], ...]
+
+
+@dataclass
+class Placed:
+    """A tile and what it takes to address it."""
+
+    tile: Tile
+    crossbar: Crossbar
+    region: Region
+    inputs: slice
+    """Rows of the layer's device matrix."""
+    lines: slice
+    """Columns of the layer's device matrix."""
+    shapes: tuple[list[PulseShape], list[PulseShape]]
+    """Pulse shapes of SET and RESET, one a drive level."""
+
+
+class PairedLayer:
+    """Weights (inputs + 1, outputs) on one or more tiles; the last row is the bias.
+
+    The device matrix has the columns G+ and G- of output j at 2j and 2j + 1. `tracker` holds what the host believes
+    about it.
+    """
+
+    def __init__(
+        self, tiles: Sequence[Tile], crossbars: Sequence[Crossbar], model: StepModel, siemens_per_weight: float
+    ) -> None:
+        """Take placed tiles; siemens_per_weight: k in S."""
+        self.model = model
+        self.k = siemens_per_weight
+        self.rows = max(t.first_input + t.rows for t in tiles)
+        self.lines = max(t.first_line + t.cols for t in tiles)
+        self.outputs = self.lines // 2
+        self.tiles = [self._placed(tile, crossbars[tile.array]) for tile in tiles]
+        self.tracker = Tracker(model, (self.rows, self.lines))
+        self._whole = len(tiles) == 1
+        self._uncounted = False
+        # Where a board has no transposed VMM, errors go back through the last read-back.
+        self.transposes = all(t.crossbar.has(Feature.VMM_T) for t in self.tiles)
+
+    @staticmethod
+    def _placed(tile: Tile, crossbar: Crossbar) -> Placed:
+        region = crossbar.region(slice(tile.row, tile.row + tile.rows), slice(tile.col, tile.col + tile.cols))
+        return Placed(
+            tile,
+            crossbar,
+            region,
+            slice(tile.first_input, tile.first_input + tile.rows),
+            slice(tile.first_line, tile.first_line + tile.cols),
+            (crossbar.drive_levels(Polarity.SET), crossbar.drive_levels(Polarity.RESET)),
+        )
+
+    # -- signals -------------------------------------------------------------------------------------------------
+
+    def forward(self, inputs: Floats) -> Floats:
+        """Return x W (batch, outputs) of inputs (batch, inputs + 1), bias input included: a VMM on the array.
+
+        Inputs beyond 1 in size are scaled down to the converter's range, and the sums back up.
+        """
+        largest = max(float(inputs.max()), -float(inputs.min()))
+        scale = largest if largest > 1.0 else 1.0
+        sums = self._sense(inputs * (FULL_SCALE / scale), transposed=False)
+        return (sums[:, 0::2] - sums[:, 1::2]) * (scale / (FULL_SCALE * self.k))
+
+    def backward(self, deltas: Floats) -> Floats:
+        """Return deltas W^T (batch, inputs + 1) of deltas (batch, outputs): a transposed VMM.
+
+        Each vector is scaled to the converter's full range, and its sums back.
+        """
+        if not self.transposes:
+            return deltas @ self.weights().T
+        scale = np.abs(deltas).max(axis=1, keepdims=True)
+        scale[scale == 0.0] = 1.0
+        lines = np.empty((len(deltas), self.lines))
+        lines[:, 0::2] = deltas * (FULL_SCALE / scale)
+        np.negative(lines[:, 0::2], out=lines[:, 1::2])
+        return self._sense(lines, transposed=True) * (scale / (FULL_SCALE * self.k))
+
+    def _sense(self, shares: Floats, *, transposed: bool) -> Floats:
+        """Return currents over read voltage, in S, of inputs in shares of the read voltage."""
+        if self._whole:
+            return self._sense_tile(self.tiles[0], shares, transposed)
+        found = np.zeros((len(shares), self.rows if transposed else self.lines))
+        for placed in self.tiles:
+            driven, sensed = (placed.lines, placed.inputs) if transposed else (placed.inputs, placed.lines)
+            found[:, sensed] += self._sense_tile(placed, shares[:, driven], transposed)
+        return found
+
+    def _sense_tile(self, placed: Placed, shares: Floats, transposed: bool) -> Floats:
+        crossbar = placed.crossbar
+        multiply = crossbar.vmm_t if transposed else crossbar.vmm
+        return multiply(shares * crossbar.read_voltage, placed.region, g_max=self.model.g_max) / crossbar.read_voltage
+
+    # -- weights -------------------------------------------------------------------------------------------------
+
+    def plus(self) -> Floats:
+        """Return the estimated G+ (inputs + 1, outputs) in S."""
+        return self.tracker.mean[:, 0::2]
+
+    def minus(self) -> Floats:
+        """Return the estimated G- (inputs + 1, outputs) in S."""
+        return self.tracker.mean[:, 1::2]
+
+    def weights(self) -> Floats:
+        """Return the estimated weights (inputs + 1, outputs)."""
+        return (self.plus() - self.minus()) / self.k
+
+    def read(self, averages: int = 1) -> Floats:
+        """Read every cell, let the tracker know, and return the device matrix in S, NaN where saturated."""
+        if self._uncounted:
+            self.tracker.forget()
+            self._uncounted = False
+        found = np.empty((self.rows, self.lines))
+        for placed in self.tiles:
+            found[placed.inputs, placed.lines] = placed.crossbar.read(
+                placed.region, averages=averages, over_range="nan"
+            )
+        self.tracker.observe((slice(None), slice(None)), found, averages)
+        return found
+
+    def read_cells(self, cells: Cells, averages: int = 1) -> None:
+        """Read given cells, one row of a tile at a time from the first to the last of them, for the tracker."""
+        rows, lines = cells
+        for placed in self.tiles:
+            inside = (rows >= placed.inputs.start) & (rows < placed.inputs.stop)
+            inside &= (lines >= placed.lines.start) & (lines < placed.lines.stop)
+            for row in np.unique(rows[inside]).tolist():
+                chosen = lines[inside & (rows == row)]
+                first, last = int(chosen.min()), int(chosen.max()) + 1
+                i = row - placed.inputs.start + placed.region.row0
+                j = placed.region.col0 - placed.lines.start
+                found = placed.crossbar.read(i, slice(first + j, last + j), averages=averages, over_range="nan")
+                self.tracker.observe((slice(row, row + 1), slice(first, last)), found, averages)
+
+    def pulse(self, cells: Cells, counts: NDArray[np.int64], levels: NDArray[np.int64]) -> int:
+        """Send signed counts to cells (rows, columns of the device matrix) at drive levels, each (cells,).
+
+        Trains longer than a command holds are sent in several. Returns the pulses sent.
+        """
+        sent = 0
+        while counts.size:
+            now = np.clip(counts, -MAX_PULSES, MAX_PULSES)
+            self.tracker.predict(cells, now, levels)
+            for placed in self.tiles:
+                sent += self._pulse_tile(placed, cells, now, levels)
+            left = counts != now
+            cells, counts, levels = (cells[0][left], cells[1][left]), (counts - now)[left], levels[left]
+        return sent
+
+    def _pulse_tile(self, placed: Placed, cells: Cells, counts: NDArray[np.int64], levels: NDArray[np.int64]) -> int:
+        rows, lines = cells
+        if not self._whole:
+            inside = (rows >= placed.inputs.start) & (rows < placed.inputs.stop)
+            inside &= (lines >= placed.lines.start) & (lines < placed.lines.stop)
+            rows, lines, counts, levels = rows[inside], lines[inside], counts[inside], levels[inside]
+        sent = 0
+        # A sparse command has one shape for each polarity.
+        codes = levels * 2 + (counts < 0)
+        for code in np.unique(codes).tolist():
+            chosen = codes == code
+            shape = placed.shapes[code % 2][code // 2]
+            sent += self._send(placed, rows[chosen], lines[chosen], counts[chosen], shape)
+        return sent
+
+    def _send(
+        self,
+        placed: Placed,
+        rows: NDArray[np.int64],
+        lines: NDArray[np.int64],
+        counts: NDArray[np.int64],
+        shape: PulseShape,
+    ) -> int:
+        sets = shape if shape.polarity == Polarity.SET else placed.shapes[0][0]
+        resets = shape if shape.polarity == Polarity.RESET else placed.shapes[1][0]
+        return sum(
+            placed.crossbar.pulse_cells(
+                rows - placed.inputs.start + placed.region.row0,
+                lines - placed.lines.start + placed.region.col0,
+                counts, sets, resets,
+            )
+        )  # fmt: skip
+
+    def outer(self, x: NDArray[np.int8], d: NDArray[np.int8], slots: int) -> None:
+        """Send events x (events, inputs + 1) and d (events, lines) in coincidence mode; what is known ages."""
+        for placed in self.tiles:
+            sets, resets = (placed.shapes[p][self.model.usual[p]] for p in (0, 1))
+            rows = x if self._whole else np.ascontiguousarray(x[:, placed.inputs])
+            lines = d if self._whole else np.ascontiguousarray(d[:, placed.lines])
+            placed.crossbar.outer(rows, lines, sets, resets, placed.region, slots=slots)
+        self._uncounted = True
+        if not self.transposes:
+            self.read()  # errors go back through these values

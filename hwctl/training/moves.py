@@ -1,0 +1,131 @@
+"""From wished conductance changes to pulses: how many, at which drive level, within budgets and around stuck cells."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwctl.programming.plan import plan
+from hwctl.training.mapping import Cells, PairedLayer
+from hwctl.training.pairs import POLICIES, balanced, clipped, needs_rebalance
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+STUCK_SHARE = 0.1  # a cell that made less than this share of a large programmed move is taken for stuck
+LARGE_MOVE = 0.15  # of the range: a move from which stuck cells can be told
+
+
+class Mover:
+    """Moves the cells of one layer, keeping pulse budgets and leaving stuck cells alone."""
+
+    def __init__(
+        self, layer: PairedLayer, policy: str, *, reread_share: float, averages: int, pulse_budget: int | None
+    ) -> None:
+        """Take a layer and a pair policy.
+
+        reread_share: a cell is read again where its standard deviation exceeds this multiple of the wished change.
+        pulse_budget: pulses that a cell may take over the run, or None.
+        """
+        self.layer = layer
+        self.policy = policy
+        self._split = POLICIES[policy]
+        self._reread_share = reread_share
+        self._averages = averages
+        self._budget = pulse_budget
+        shape = (layer.rows, layer.lines)
+        self.frozen = np.zeros(shape, np.bool_)
+        """Cells that are stuck or have spent their budget."""
+        self.spent = np.zeros(shape, np.int64)
+        """Pulses sent to each cell."""
+        self.updates = 0
+        """Moves made, for pulses an update."""
+        self.rebalances = 0
+
+    def move_weights(self, rows: Counts, outputs: Counts, wish: Floats) -> Floats:
+        """Change G+ - G- of weights at (rows, outputs) by `wish` in S, each (weights,). Returns expected changes."""
+        lines = 2 * outputs
+        mean, frozen = self.layer.tracker.mean, self.frozen
+        plus, minus = self._split(wish, mean[rows, lines], mean[rows, lines + 1], self.layer.model)
+        if frozen.any():
+            plus, minus = _around_frozen(plus, minus, frozen[rows, lines], frozen[rows, lines + 1])
+        cells = np.concatenate((rows, rows)), np.concatenate((lines, lines + 1))
+        change = self.move_cells(cells, np.concatenate((plus, minus)))
+        return change[: wish.size] - change[wish.size :]
+
+    def move_cells(self, cells: Cells, wish: Floats) -> Floats:
+        """Change conductances by `wish` in S; reads first where too little is known. Returns expected changes."""
+        layer = self.layer
+        moving = (wish != 0.0) & ~self.frozen[cells]
+        stale = moving & layer.tracker.stale(wish, cells, self._reread_share)
+        if stale.any():
+            layer.read_cells((cells[0][stale], cells[1][stale]), self._averages)
+        counts, levels, change = plan(layer.model, layer.tracker.mean[cells], np.where(moving, wish, 0.0))
+        if self._budget is not None:
+            self._keep_budget(cells, counts, change)
+        pulsed = counts != 0
+        if pulsed.any():
+            chosen = cells[0][pulsed], cells[1][pulsed]
+            self.spent[chosen] += np.abs(counts[pulsed])
+            layer.pulse(chosen, counts[pulsed], levels[pulsed])
+        self.updates += 1
+        return change
+
+    def _keep_budget(self, cells: Cells, counts: Counts, change: Floats) -> None:
+        over = self.spent[cells] + np.abs(counts) > (self._budget or 0)
+        counts[over], change[over] = 0, 0.0
+        self.frozen[cells[0][over], cells[1][over]] = True
+
+    def program(self, target: Floats, rounds: int) -> None:
+        """Bring all cells towards targets (rows, lines) in S: read, pulse, and so on; marks stuck cells.
+
+        One-way devices are RESET first where they stand too high.
+        """
+        layer, model = self.layer, self.layer.model
+        start = layer.read(self._averages)
+        everything = tuple(grid.ravel() for grid in np.indices(target.shape))
+        if model.one_way:
+            self._reset_above(everything, target.ravel())
+        for _ in range(rounds):
+            self.move_cells(everything, (target - layer.tracker.mean).ravel())
+            found = layer.read(self._averages)
+        span = model.g_max - model.g_min
+        wished = target - start
+        large = np.abs(wished) > LARGE_MOVE * span
+        with np.errstate(invalid="ignore"):
+            self.frozen |= large & ~((found - start) * np.sign(wished) > STUCK_SHARE * np.abs(wished))
+
+    def _reset_above(self, cells: Cells, target: Floats) -> None:
+        model, layer = self.layer.model, self.layer
+        tolerance = 0.02 * (model.g_max - model.g_min)
+        high = (layer.tracker.mean[cells] > target + tolerance) & ~self.frozen[cells]
+        chosen = cells[0][high], cells[1][high]
+        if high.any():
+            self.spent[chosen] += 1
+            layer.pulse(chosen, np.full(int(high.sum()), -1), np.full(int(high.sum()), model.usual[1]))
+
+    def rebalance(self) -> int:
+        """Lower (or raise) both cells of pairs that are near a bound together, keeping W. Returns how many pairs."""
+        layer, model = self.layer, self.layer.model
+        free = ~(self.frozen[:, 0::2] | self.frozen[:, 1::2])
+        rows, outputs = np.nonzero(needs_rebalance(layer.plus(), layer.minus(), model) & free)
+        if rows.size == 0:
+            return 0
+        cells = np.concatenate((rows, rows)), np.concatenate((2 * outputs, 2 * outputs + 1))
+        layer.read_cells(cells, self._averages)
+        targets = np.concatenate(balanced(layer.plus()[rows, outputs], layer.minus()[rows, outputs], model))
+        if model.one_way:
+            self._reset_above(cells, targets)
+        self.move_cells(cells, targets - layer.tracker.mean[cells])
+        self.rebalances += rows.size
+        return int(rows.size)
+
+    def clipped_share(self) -> float:
+        """Return the share of weights that are as large as their pair can make them."""
+        return float(clipped(self.layer.plus(), self.layer.minus(), self.layer.model).mean())
+
+
+def _around_frozen(
+    plus: Floats, minus: Floats, plus_frozen: NDArray[np.bool_], minus_frozen: NDArray[np.bool_]
+) -> tuple[Floats, Floats]:
+    """Give the whole change to the other cell of a pair where one is frozen."""
+    wish = plus - minus
+    return np.where(minus_frozen, wish, plus), np.where(plus_frozen, -wish, minus)

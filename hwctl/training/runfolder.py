@@ -1,0 +1,67 @@
+"""A run's folder: config.toml, metrics.csv, checkpoint.h5, and what the report adds."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from hwctl.errors import RunError
+from hwctl.files import write_file
+from hwctl.training.checkpoint import Checkpoint
+from hwctl.training.config import TrainConfig
+from hwctl.training.trainer import Metrics
+
+CONFIG = "config.toml"
+METRICS = "metrics.csv"
+
+
+class RunFolder:
+    """Where one run keeps what it is and how far it came."""
+
+    def __init__(self, path: Path) -> None:
+        """Take a path; nothing is written yet."""
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path, config: TrainConfig) -> "RunFolder":
+        """Make a new folder for a run. Raises RunError where one is there already."""
+        if (path / CONFIG).exists():
+            raise RunError(f"{path} holds a run already; go on with '--resume {path}', or choose another with --run")
+        write_file(path / CONFIG, config.to_toml().encode())
+        return cls(path)
+
+    @classmethod
+    def next_free(cls, parent: Path, task: str) -> Path:
+        """Return TASK-1, TASK-2, ... in `parent`: the first that does not exist."""
+        number = 1
+        while (parent / f"{task}-{number}").exists():
+            number += 1
+        return parent / f"{task}-{number}"
+
+    def config(self) -> TrainConfig:
+        """Return the run's configuration. Raises RunError where it is missing or damaged."""
+        path = self.path / CONFIG
+        if not path.is_file():
+            raise RunError(f"{self.path} holds no run ({CONFIG} is missing); name the folder of a run")
+        try:
+            text = path.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise RunError(f"{path} cannot be read: {error}") from None
+        return TrainConfig.from_toml(text, path)
+
+    def save(self, checkpoint: Checkpoint, history: Sequence[Metrics]) -> None:
+        """Write checkpoint and metrics, each whole or not at all. Raises RunError where the disk refuses."""
+        text = io.StringIO()
+        if history:
+            writer = csv.DictWriter(text, history[0].keys(), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(history)
+        write_file(self.path / METRICS, text.getvalue().encode())
+        try:
+            checkpoint.save(self.path)
+        except OSError as error:
+            raise RunError(f"cannot write the checkpoint in {self.path}: {error}; free some space") from None
+
+    def load(self) -> Checkpoint:
+        """Return the checkpoint. Raises RunError where it is missing or damaged."""
+        return Checkpoint.load(self.path)

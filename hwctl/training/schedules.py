@@ -1,0 +1,162 @@
+"""Schedules: wished weight changes in, pulse commands out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwctl.errors import BadInput
+from hwctl.protocol.codes import MAX_SLOTS
+from hwctl.training.moves import Mover
+
+Floats = NDArray[np.float64]
+
+STREAM_SCALE = 128  # an event vector's entry over this is the probability of a bit
+
+
+class Schedule(ABC):
+    """Carries out wished weight changes of all layers."""
+
+    name: ClassVar[str]
+    dense: ClassVar[bool] = True
+    """False where it takes rank-1 events instead of an optimizer's dense changes."""
+
+    def __init__(self, movers: Sequence[Mover], *, fire_threshold: float, rng: np.random.Generator) -> None:
+        """Take each layer's mover.
+
+        fire_threshold: pulse quanta that must be due before a weight is touched (schedule `accumulate`).
+        rng: draws of stochastic rounding.
+        """
+        self.movers = list(movers)
+        self.threshold = fire_threshold
+        self.rng = rng
+        #: What could not be carried out yet, in S; every schedule's only state.
+        self.remainders = [np.zeros((m.layer.rows, m.layer.outputs)) for m in movers]
+
+    @abstractmethod
+    def apply(self, wishes: Sequence[Floats]) -> None:
+        """Carry out wished changes of weights, one array (inputs + 1, outputs) a layer."""
+
+
+class Accumulate(Schedule):
+    """The host adds up changes, and fires where a set number of pulse quanta is due."""
+
+    name = "accumulate"
+
+    def apply(self, wishes: Sequence[Floats]) -> None:
+        """Add the changes and fire what is due."""
+        for n, mover in enumerate(self.movers):
+            remainder = self.remainders[n]
+            np.add(remainder, wishes[n] * mover.layer.k, out=remainder)
+            due = np.abs(remainder) >= self.threshold * mover.layer.model.quantum
+            rows, outputs = np.nonzero(due)
+            if rows.size:
+                wanted = remainder[rows, outputs]
+                change = mover.move_weights(rows, outputs, wanted)
+                # Where nothing could be done, as at a bound, the wish is dropped: it would be due for ever.
+                remainder[rows, outputs] = np.where(change == 0.0, 0.0, wanted - change)
+
+
+class Cell(Schedule):
+    """Every update is carried out at once, in whole pulses for every cell, rounded at random without bias."""
+
+    name = "cell"
+
+    def apply(self, wishes: Sequence[Floats]) -> None:
+        """Round each change to whole pulse quanta, up or down with the fraction as probability."""
+        for mover, wish in zip(self.movers, wishes, strict=True):
+            quantum = mover.layer.model.quantum
+            wanted = wish * (mover.layer.k / quantum)
+            whole = np.floor(wanted + self.rng.random(wanted.shape))
+            rows, outputs = np.nonzero(whole)
+            if rows.size:
+                mover.move_weights(rows, outputs, whole[rows, outputs] * quantum)
+
+
+class Sign(Schedule):
+    """Manhattan rule: one pulse in the direction of every change that stands out of its layer's."""
+
+    name = "sign"
+
+    def apply(self, wishes: Sequence[Floats]) -> None:
+        """Pulse each weight whose change exceeds the layer's root mean square."""
+        for mover, wish in zip(self.movers, wishes, strict=True):
+            loudest = float(np.sqrt((wish**2).mean()))
+            rows, outputs = np.nonzero(np.abs(wish) > loudest)
+            if rows.size:
+                mover.move_weights(rows, outputs, np.sign(wish[rows, outputs]) * mover.layer.model.quantum)
+
+
+class Outer(Schedule):
+    """Rank-1 events: each sample's update is sent as two vectors, and coincidences of bit streams pulse the cells."""
+
+    name = "outer"
+    dense = False
+
+    def apply(self, wishes: Sequence[Floats]) -> None:
+        """Not for dense changes. Raises BadInput."""
+        raise BadInput("schedule 'outer' sends events of rank 1; use optimizer 'sgd', or another schedule")
+
+    def apply_events(self, inputs: Sequence[Floats], deltas: Sequence[Floats], rate: float) -> None:
+        """Change each layer's weights by -rate * inputs^T deltas, event by event.
+
+        inputs: (events, inputs + 1) a layer; deltas: (events, outputs) a layer.
+        """
+        for mover, x, delta in zip(self.movers, inputs, deltas, strict=True):
+            for events, lines in _events(mover, x, delta):
+                _send(mover, events, lines, rate)
+            mover.updates += 1
+
+
+def _events(mover: Mover, x: Floats, delta: Floats) -> list[tuple[Floats, Floats]]:
+    """Return event vectors of rows and of device columns; on one-way devices only such as SET."""
+    lines = np.zeros((len(delta), mover.layer.lines))
+    if mover.policy == "set-only":
+        parts = []
+        for sign in (1.0, -1.0):
+            lines = np.zeros_like(lines)
+            lines[:, 0::2] = np.maximum(-sign * delta, 0.0)
+            lines[:, 1::2] = np.maximum(sign * delta, 0.0)
+            parts.append((np.maximum(sign * x, 0.0), lines))
+        return [part for part in parts if part[0].any()]
+    lines[:, 0::2] = -delta
+    if mover.policy == "bidirectional":
+        # Both cells of a pair move by half.
+        lines *= 0.5
+        lines[:, 1::2] = -lines[:, 0::2]
+    return [(x, lines)]
+
+
+def _send(mover: Mover, x: Floats, d: Floats, rate: float) -> None:
+    """Send events so that on average cell (i, j) moves by rate * k * x_i * d_j."""
+    layer = mover.layer
+    x_top = np.abs(x).max(axis=1, keepdims=True)
+    d_top = np.abs(d).max(axis=1, keepdims=True)
+    pulses = rate * layer.k / layer.model.quantum * x_top * d_top
+    most = float(pulses.max())
+    if most == 0.0:
+        return
+    # As many slots as the largest product needs, so that probabilities are as large, and streams as short, as can be.
+    repeats = max(int(np.ceil(most / MAX_SLOTS)), 1)
+    slots = min(int(np.ceil(most)), MAX_SLOTS)
+    share = np.sqrt(pulses / (slots * repeats)) * (STREAM_SCALE - 1)
+    x_codes = np.rint(x * (share / np.maximum(x_top, 1e-30))).astype(np.int8)
+    d_codes = np.rint(d * (share / np.maximum(d_top, 1e-30))).astype(np.int8)
+    if repeats > 1:
+        x_codes, d_codes = np.repeat(x_codes, repeats, axis=0), np.repeat(d_codes, repeats, axis=0)
+    layer.outer(x_codes, d_codes, slots)
+
+
+SCHEDULES: Mapping[str, type[Schedule]] = MappingProxyType(
+    {kind.name: kind for kind in (Accumulate, Cell, Outer, Sign)}
+)
+
+
+def get(name: str) -> type[Schedule]:
+    """Return a schedule by name. Raises BadInput that lists the names."""
+    if name not in SCHEDULES:
+        raise BadInput(f"no schedule '{name}'; known: {', '.join(SCHEDULES)}")
+    return SCHEDULES[name]

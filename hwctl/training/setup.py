@@ -1,0 +1,159 @@
+"""From a configuration to arrays with a network on them: open targets, size emulators, place and start layers."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwctl.crossbar import Crossbar
+from hwctl.devices import presets
+from hwctl.devices.steps import StepModel
+from hwctl.errors import DeviceError, RunError
+from hwctl.links.target import Target
+from hwctl.training import optimizers, tasks
+from hwctl.training.config import TrainConfig
+from hwctl.training.mapping import PairedLayer
+from hwctl.training.moves import Mover
+from hwctl.training.pairs import POLICIES
+from hwctl.training.placement import place, whole_size
+from hwctl.training.tasks.dataset import Dataset
+
+Floats = NDArray[np.float64]
+
+PROGRAMMING_ROUNDS = 2  # of pulses and a reading each: the start need not be exact
+
+
+def layer_sizes(config: TrainConfig) -> tuple[int, ...]:
+    """Return the numbers of neurons, input to output."""
+    task = tasks.get(config.task)
+    hidden = task.hidden if config.hidden is None else config.hidden
+    return task.features, *hidden, task.classes
+
+
+def matrix_shapes(sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """Return rows and columns of each layer's device matrix: a bias row, and two columns an output."""
+    return [(inputs + 1, 2 * outputs) for inputs, outputs in pairwise(sizes)]
+
+
+def resolve(config: TrainConfig) -> TrainConfig:
+    """Return the configuration with all that is left to us decided, so that it can be run again.
+
+    A single emulator without a geometry gets the network's size, one without a seed the run's. Raises BadInput.
+    """
+    shapes = matrix_shapes(layer_sizes(config))
+    targets = [
+        _sized(url, shapes, config.seed + n, alone=len(config.targets) == 1) for n, url in enumerate(config.targets)
+    ]
+    task = tasks.get(config.task)
+    rate = task.rate if config.optimizer == "momentum" else optimizers.get(config.optimizer).default_rate
+    return replace(
+        config,
+        targets=tuple(targets),
+        hidden=layer_sizes(config)[1:-1],
+        activation=config.activation or task.activation,
+        largest_weight=largest_weight(config),
+        epochs=config.epochs or task.epochs,
+        batch=config.batch or task.batch,
+        rate=rate if config.rate is None else config.rate,
+        data_dir=str(Path(config.data_dir).resolve()) if config.data_dir else None,
+    )
+
+
+def _sized(url: str, shapes: Sequence[tuple[int, int]], seed: int, *, alone: bool) -> str:
+    target = Target.parse(url)
+    if target.scheme != "emulator":
+        return url
+    added = []
+    if alone and not {"rows", "cols"} & set(target.options):
+        rows, cols = whole_size(shapes)
+        added += [f"rows={rows}", f"cols={cols}"]
+    if "seed" not in target.options:
+        added.append(f"seed={seed}")
+    return url + ("&" if "?" in url else "?" if added else "") + "&".join(added)
+
+
+def largest_weight(config: TrainConfig) -> float:
+    """Return the weight of a differential pair at its bounds."""
+    return config.largest_weight or tasks.get(config.task).largest_weight
+
+
+def load_data(config: TrainConfig) -> Dataset:
+    """Return the task's data, split by the run's seed. Raises TaskError."""
+    return tasks.get(config.task).load(config.seed, Path(config.data_dir) if config.data_dir else None)
+
+
+def open_crossbars(config: TrainConfig) -> list[Crossbar]:
+    """Open every target. Raises TargetError; what was opened before is closed."""
+    with ExitStack() as opened:
+        crossbars = [opened.enter_context(Crossbar.open(url, stream_seed=config.seed)) for url in config.targets]
+        opened.pop_all()  # all of them are open: the caller closes them
+    return crossbars
+
+
+def step_model(crossbars: Sequence[Crossbar]) -> StepModel:
+    """Return the step curves of the arrays' device. Raises RunError where they differ or are not known."""
+    names = {crossbar.identity.device for crossbar in crossbars}
+    if len(names) > 1:
+        raise RunError(f"the targets have different devices: {', '.join(sorted(names))}; use arrays of one kind")
+    try:
+        return StepModel.of(presets.get(names.pop()))
+    except DeviceError as error:
+        raise RunError(f"no step curves for the target's device: {error}") from None
+
+
+def build(config: TrainConfig, crossbars: Sequence[Crossbar], model: StepModel) -> list[Mover]:
+    """Place the network's layers on the arrays. Raises LimitError where they do not fit, RunError on a policy."""
+    policy = config.policy or ("set-only" if model.one_way else "bidirectional")
+    if policy not in POLICIES:
+        raise RunError(f"no pair policy '{policy}'; known: {', '.join(POLICIES)}")
+    if model.one_way and policy != "set-only":
+        raise RunError(f"policy '{policy}' lowers conductances step by step, which this device cannot; use set-only")
+    k = config.siemens_per_weight or (model.g_max - model.g_min) / largest_weight(config)
+    shapes = matrix_shapes(layer_sizes(config))
+    placed = place(shapes, [(crossbar.rows, crossbar.cols) for crossbar in crossbars])
+    return [
+        Mover(
+            PairedLayer(tiles, crossbars, model, k),
+            policy,
+            reread_share=config.reread_share,
+            averages=config.averages,
+            pulse_budget=config.pulse_budget,
+        )
+        for tiles in placed
+    ]
+
+
+def start_weights(config: TrainConfig, movers: Sequence[Mover]) -> None:
+    """Bring every layer to where training starts: drawn weights, or as fabricated, which is read once."""
+    rng = np.random.default_rng([config.seed, 2])
+    for mover in movers:
+        layer = mover.layer
+        if config.start == "fabricated":
+            layer.read(config.averages)
+            continue
+        # Glorot and Bengio, AISTATS 2010, equation 16
+        bound = min(np.sqrt(6.0 / (layer.rows + layer.outputs)), largest_weight(config) / 2)
+        mover.program(start_targets(mover, rng.uniform(-bound, bound, (layer.rows, layer.outputs))), PROGRAMMING_ROUNDS)
+
+
+def start_targets(mover: Mover, weights: Floats) -> Floats:
+    """Return conductances (rows, lines) in S that hold weights (inputs + 1, outputs) under the pair policy."""
+    layer, model = mover.layer, mover.layer.model
+    difference = weights * layer.k
+    targets = np.empty((layer.rows, layer.lines))
+    middle = (model.g_min + model.g_max) / 2
+    if mover.policy == "set-only":
+        targets[:, 0::2] = model.g_min + np.maximum(difference, 0.0)
+        targets[:, 1::2] = model.g_min + np.maximum(-difference, 0.0)
+    elif mover.policy == "fixed-reference":
+        reference = middle if model.symmetry_point is None else model.symmetry_point
+        targets[:, 0::2] = np.clip(reference + difference, model.g_min, model.g_max)
+        targets[:, 1::2] = reference
+    else:
+        targets[:, 0::2] = middle + difference / 2
+        targets[:, 1::2] = middle - difference / 2
+    return targets

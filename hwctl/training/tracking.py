@@ -1,0 +1,64 @@
+"""What the host believes about every cell: a mean and a variance, moved by pulses and narrowed by readings."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwctl.devices.steps import StepModel
+
+Floats = NDArray[np.float64]
+
+
+class Tracker:
+    """Estimated conductances of a layer's device matrix."""
+
+    def __init__(self, model: StepModel, shape: tuple[int, int]) -> None:
+        """Start without knowledge: mid-range, with the range's spread."""
+        self._model = model
+        span = model.g_max - model.g_min
+        self.mean = np.full(shape, model.g_min + span / 2)
+        """S"""
+        self.variance = np.full(shape, span**2 / 12)
+        """S^2"""
+
+    def predict(
+        self, where: tuple[NDArray[np.int64], ...], counts: NDArray[np.int64], levels: NDArray[np.int64]
+    ) -> None:
+        """Move the means of cells by signed pulse counts at drive levels, each (cells,), and widen their variance.
+
+        The step is taken at the present mean: right for trains that are short against the range.
+        """
+        model = self._model
+        at = model.index(self.mean[where])
+        down = (counts < 0).astype(np.int64)
+        number = np.abs(counts)
+        means = np.where(
+            down, model.means[1][np.where(down, levels, 0), at], model.means[0][np.where(down, 0, levels), at]
+        )
+        sigmas = np.where(
+            down, model.sigmas[1][np.where(down, levels, 0), at], model.sigmas[0][np.where(down, 0, levels), at]
+        )
+        # A train of a device that saturates must not be predicted past where its steps end.
+        moved = self.mean[where] + number * means
+        self.mean[where] = np.clip(moved, model.g_min, model.g_max)
+        self.variance[where] += number * sigmas**2 + model.write_noise**2 * (number > 0)
+
+    def forget(self) -> None:
+        """Take back what was known: pulses were sent that nobody counted cell by cell."""
+        self.variance[...] = (self._model.g_max - self._model.g_min) ** 2 / 12
+
+    def observe(
+        self, where: tuple[NDArray[np.int64], ...] | tuple[slice, slice], readings: Floats, averages: int
+    ) -> None:
+        """Take readings in S (NaN where the converter saturated) into account, weighted by what is known already."""
+        noise = self._model.write_noise**2 + self._model.read_noise**2 / averages
+        known = self.variance[where]
+        gain = known / (known + noise + 1e-30)
+        good = ~np.isnan(readings)
+        self.mean[where] = np.where(good, self.mean[where] + gain * (readings - self.mean[where]), self.mean[where])
+        self.variance[where] = np.where(good, known * (1.0 - gain), known)
+
+    def stale(self, wished: Floats, where: tuple[NDArray[np.int64], ...], share: float) -> NDArray[np.bool_]:
+        """Return which cells' standard deviation exceeds `share` times the wished change, and a reading would help."""
+        variance = self.variance[where]
+        floor = self._model.write_noise**2 + self._model.read_noise**2
+        return (variance > (share * wished) ** 2) & (variance > 2.0 * floor)
