@@ -1,6 +1,7 @@
 """What one pulse does on average, as a host knows it: pooled step curves of every drive level, in siemens."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +56,7 @@ class StepModel:
             one_way=device.one_way,
         )
 
-    @property
+    @cached_property
     def quantum(self) -> float:
         """Step in S of one pulse at the usual level, averaged over both polarities and the range."""
         sizes = [np.abs(self.means[p][self.usual[p]]).mean() for p in ((0,) if self.one_way else (0, 1))]

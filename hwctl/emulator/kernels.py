@@ -28,6 +28,8 @@ _PARITY = 0x1BD11BDA
 _TOP = 0xFFFF
 _NO_READING = 0xFFFF
 _NO_CURRENT = -0x8000
+_MOST = 127  # pulses of one cell in one command or event
+_CHUNK = 1024  # cells of a burst: their draws stay in the cache
 _BLOCK = 256  # rows whose int8 products fit an int32 sum
 
 _compiled = compiler(Path(__file__))
@@ -61,8 +63,48 @@ def _signed(word: Int) -> Int:
 
 
 @_compiled
-def _refresh(words: Array, k: Int, settings: Array) -> Int:
-    """Return the visible conductance code of cell k."""
+def _hash_all(key0: Int, key1: Int, x0s: Array, x1s: Array, n: Int) -> None:
+    """Replace the first n counters (uint32) by the words of `hash_pair`; the casts keep the lanes at 32 bits."""
+    u = np.uint32
+    k0, k1 = u(key0), u(key1)
+    k2 = u(u(_PARITY) ^ k0 ^ k1)
+    for i in range(n):
+        a, b = u(x0s[i] + k0), u(x1s[i] + k1)
+        a = u(a + b)
+        b = u(u(u(b << u(13)) | u(b >> u(19))) ^ a)
+        a = u(a + b)
+        b = u(u(u(b << u(15)) | u(b >> u(17))) ^ a)
+        a = u(a + b)
+        b = u(u(u(b << u(26)) | u(b >> u(6))) ^ a)
+        a = u(a + b)
+        b = u(u(u(b << u(6)) | u(b >> u(26))) ^ a)
+        a, b = u(a + k1), u(b + u(k2 + u(1)))
+        a = u(a + b)
+        b = u(u(u(b << u(17)) | u(b >> u(15))) ^ a)
+        a = u(a + b)
+        b = u(u(u(b << u(29)) | u(b >> u(3))) ^ a)
+        a = u(a + b)
+        b = u(u(u(b << u(16)) | u(b >> u(16))) ^ a)
+        a = u(a + b)
+        b = u(u(u(b << u(24)) | u(b >> u(8))) ^ a)
+        x0s[i] = u(a + k2)
+        x1s[i] = u(b + u(k0 + u(2)))
+
+
+@_compiled
+def _count(words: Array, k: Int) -> Int:
+    return np.int64(words[k, _COUNT_LOW]) | np.int64(words[k, _COUNT_HIGH]) << 16
+
+
+@_compiled
+def _set_count(words: Array, k: Int, count: Int) -> None:
+    words[k, _COUNT_LOW] = count & 0xFFFF
+    words[k, _COUNT_HIGH] = count >> 16
+
+
+@_compiled
+def _code(words: Array, k: Int, noise: Int, settings: Array) -> Int:
+    """Return the visible conductance code of cell k with the WRITE draw `noise`."""
     flags = np.int64(words[k, _FLAGS])
     if flags & _UNFORMED:
         return 0
@@ -71,34 +113,86 @@ def _refresh(words: Array, k: Int, settings: Array) -> Int:
         state = _TOP
     elif flags & _STUCK_OFF:
         state = 0
-    elif settings[_WRITE_CODE]:
-        count = np.int64(words[k, _COUNT_LOW]) | np.int64(words[k, _COUNT_HIGH]) << 16
-        noise, _ = hash_pair(settings[_KEY0], settings[_KEY1], _WRITE << 24 | k, count)
+    else:
         state += settings[_WRITE_CODE] * _xi(noise) >> 8
     code = np.int64(words[k, _LOW]) + (state * np.int64(words[k, _SPAN]) >> 16)
     return min(max(code, 0), _TOP)
 
 
 @_compiled
-def _pulse_cell(words: Array, k: Int, polarity: Int, level: Int, n: Int, tables: Array, settings: Array) -> None:
-    """Apply n pulses of one polarity and drive level to cell k; the visible code is left to the caller."""
-    count = np.int64(words[k, _COUNT_LOW]) | np.int64(words[k, _COUNT_HIGH]) << 16
-    if words[k, _FLAGS] == 0:
-        level = min(max(level + _signed(np.int64(words[k, _OFFSET])), 0), settings[_SET_LEVELS + polarity] - 1)
-        gain = np.int64(words[k, _GAIN + polarity])
-        shift = tables[polarity, level, 128]
-        dither = (1 << shift) - 1
-        state = np.int64(words[k, _STATE])
+def _refresh(words: Array, k: Int, settings: Array) -> Int:
+    """Return the visible conductance code of cell k."""
+    noise = 0
+    if settings[_WRITE_CODE]:
+        noise, _ = hash_pair(settings[_KEY0], settings[_KEY1], _WRITE << 24 | k, _count(words, k))
+    return _code(words, k, noise, settings)
+
+
+@_compiled
+def _curve(words: Array, k: Int, polarity: Int, level: Int, tables: Array, settings: Array) -> Array:
+    """Return the step curve that cell k follows at a drive level."""
+    seen = level + _signed(np.int64(words[k, _OFFSET]))
+    return tables[polarity, min(max(seen, 0), settings[_SET_LEVELS + polarity] - 1)]
+
+
+@_compiled
+def _moved(state: Int, polarity: Int, curve: Array, gain: Int, w0: Int, w1: Int) -> Int:
+    """Return the state after one pulse with the draws w0 and w1."""
+    entry, shift = state >> 10, curve[128]
+    acc = curve[entry] * gain + (curve[64 + entry] * _xi(w0) << 5)
+    step = (acc + (w1 & ((1 << shift) - 1))) >> shift
+    return min(max(state - step if polarity else state + step, 0), _TOP)
+
+
+@_compiled
+def _burst(
+    words: Array, visible: Array, todo: Array, m: Int, tables: Array, settings: Array, x0s: Array, x1s: Array
+) -> None:
+    """Pulse m different cells: todo (cells, 4) int64 holds number, pulses, polarity, drive level of each.
+
+    The draws of all pulses come first, in one loop over independent counters: that is what makes it fast.
+    """
+    total = 0
+    for c in range(m):
+        k, n = todo[c, 0], todo[c, 1]
+        count = _count(words, k)
         for i in range(1, n + 1):
-            w0, w1 = hash_pair(settings[_KEY0], settings[_KEY1], _PULSE << 24 | k, min(count + i, _MASK))
-            entry = state >> 10
-            acc = tables[polarity, level, entry] * gain + (tables[polarity, level, 64 + entry] * _xi(w0) << 5)
-            step = (acc + (w1 & dither)) >> shift
-            state = min(max(state - step if polarity else state + step, 0), _TOP)
-        words[k, _STATE] = state
-    count = min(count + n, _MASK)
-    words[k, _COUNT_LOW] = count & 0xFFFF
-    words[k, _COUNT_HIGH] = count >> 16
+            x0s[total] = _PULSE << 24 | k
+            x1s[total] = min(count + i, _MASK)
+            total += 1
+    _hash_all(settings[_KEY0], settings[_KEY1], x0s, x1s, total)
+    at = 0
+    for c in range(m):
+        k, n = todo[c, 0], todo[c, 1]
+        if words[k, _FLAGS] == 0:
+            polarity = todo[c, 2]
+            curve = _curve(words, k, polarity, todo[c, 3], tables, settings)
+            gain, state = np.int64(words[k, _GAIN + polarity]), np.int64(words[k, _STATE])
+            for i in range(at, at + n):
+                state = _moved(state, polarity, curve, gain, np.int64(x0s[i]), np.int64(x1s[i]))
+            words[k, _STATE] = state
+        at += n
+        _set_count(words, k, min(_count(words, k) + n, _MASK))
+    if settings[_WRITE_CODE]:
+        for c in range(m):
+            x0s[c] = _WRITE << 24 | todo[c, 0]
+            x1s[c] = _count(words, todo[c, 0])
+        _hash_all(settings[_KEY0], settings[_KEY1], x0s, x1s, m)
+    seen = visible.reshape(-1)
+    for c in range(m):
+        seen[todo[c, 0]] = _code(words, todo[c, 0], np.int64(x0s[c]), settings)
+
+
+@_compiled
+def _pulse_once(words: Array, k: Int, polarity: Int, level: Int, tables: Array, settings: Array) -> None:
+    """Apply one pulse to cell k; the visible code is left to the caller."""
+    count = min(_count(words, k) + 1, _MASK)
+    if words[k, _FLAGS] == 0:
+        w0, w1 = hash_pair(settings[_KEY0], settings[_KEY1], _PULSE << 24 | k, count)
+        curve = _curve(words, k, polarity, level, tables, settings)
+        gain = np.int64(words[k, _GAIN + polarity])
+        words[k, _STATE] = _moved(np.int64(words[k, _STATE]), polarity, curve, gain, w0, w1)
+    _set_count(words, k, count)
 
 
 @_compiled
@@ -129,25 +223,28 @@ def pulse_region(
 
     A row's cells are pulsed side by side, SET and then RESET: it is busy for its longest train of either.
     """
+    cols = counts.shape[1]
+    todo = np.empty((cols, 4), np.int64)
+    x0s, x1s = np.empty(cols * _MOST, np.uint32), np.empty(cols * _MOST, np.uint32)
     for i in range(counts.shape[0]):
-        longest_set = longest_reset = 0
-        for j in range(counts.shape[1]):
+        m = longest_set = longest_reset = 0
+        for j in range(cols):
             n = np.int64(counts[i, j])
             if n == 0:
                 continue
-            k = (row0 + i) * settings[_COLS] + col0 + j
             at = i * row_stride + j * col_stride
-            if n > 0:
-                shape = set_shapes[at]
-                _pulse_cell(words, k, 0, shapes[shape, 0], n, tables, settings)
-                totals[0] += n
-                longest_set = max(longest_set, n * shapes[shape, 1])
+            polarity = 0 if n > 0 else 1
+            shape = np.int64(reset_shapes[at]) if polarity else np.int64(set_shapes[at])
+            n = abs(n)
+            todo[m, 0], todo[m, 1] = (row0 + i) * settings[_COLS] + col0 + j, n
+            todo[m, 2], todo[m, 3] = polarity, shapes[shape, 0]
+            m += 1
+            totals[polarity] += n
+            if polarity:
+                longest_reset = max(longest_reset, n * shapes[shape, 1])
             else:
-                shape = reset_shapes[at]
-                _pulse_cell(words, k, 1, shapes[shape, 0], -n, tables, settings)
-                totals[1] -= n
-                longest_reset = max(longest_reset, -n * shapes[shape, 1])
-            visible[row0 + i, col0 + j] = _refresh(words, k, settings)
+                longest_set = max(longest_set, n * shapes[shape, 1])
+        _burst(words, visible, todo, m, tables, settings, x0s, x1s)
         totals[2] += longest_set + longest_reset
 
 
@@ -166,34 +263,75 @@ def pulse_cells(
     totals: Array,
 ) -> None:
     """Apply signed counts to listed cells, one cell after the other."""
+    todo = np.empty((min(counts.size, _CHUNK), 4), np.int64)
+    x0s, x1s = np.empty(len(todo) * _MOST, np.uint32), np.empty(len(todo) * _MOST, np.uint32)
+    m = 0
     for index in range(counts.size):
         n = np.int64(counts[index])
         if n == 0:
             continue
-        i, j = np.int64(rows[index]), np.int64(cols[index])
-        k = i * settings[_COLS] + j
+        k = np.int64(rows[index]) * settings[_COLS] + np.int64(cols[index])
+        # A burst holds different cells: a number that does not rise may be there already.
+        if m == len(todo) or (m and k <= todo[m - 1, 0]):
+            _burst(words, visible, todo, m, tables, settings, x0s, x1s)
+            m = 0
         polarity = 0 if n > 0 else 1
         shape = reset_shape if polarity else set_shape
-        _pulse_cell(words, k, polarity, shapes[shape, 0], abs(n), tables, settings)
-        visible[i, j] = _refresh(words, k, settings)
+        todo[m, 0], todo[m, 1], todo[m, 2], todo[m, 3] = k, abs(n), polarity, shapes[shape, 0]
+        m += 1
         totals[polarity] += abs(n)
         totals[2] += abs(n) * shapes[shape, 1]
+    _burst(words, visible, todo, m, tables, settings, x0s, x1s)
 
 
 @_compiled
 def _streams(values: Array, line0: Int, kind: Int, slots: Int, seed: Int, event: Int, out: Array) -> None:
     """Draw each line's bit stream: bit t is set where byte t of its hash, halved, is below |value|."""
-    for i in range(values.size):
-        amount = abs(np.int64(values[i]))
-        bits = 0
-        if amount:
-            for chunk in range((slots + 7) >> 3):
-                w0, w1 = hash_pair(seed, 0, kind << 24 | (line0 + i), (event << 2 | chunk) & _MASK)
-                word = w1 << 32 | w0
-                for t in range(min(8, slots - chunk * 8)):
-                    if (word >> (8 * t) & 0xFF) >> 1 < amount:
-                        bits |= 1 << (chunk * 8 + t)
-        out[i] = bits
+    n = values.size
+    x0s, x1s = np.empty(n, np.uint32), np.empty(n, np.uint32)
+    out[:] = 0
+    for chunk in range((slots + 7) >> 3):
+        for i in range(n):
+            x0s[i] = kind << 24 | (line0 + i)
+            x1s[i] = (event << 2 | chunk) & _MASK
+        _hash_all(seed, 0, x0s, x1s, n)
+        for i in range(n):
+            amount = abs(np.int64(values[i]))
+            if amount == 0:
+                continue
+            word = np.int64(x1s[i]) << 32 | np.int64(x0s[i])
+            bits = 0
+            for t in range(min(8, slots - chunk * 8)):
+                bits |= np.int64((word >> (8 * t) & 0xFF) >> 1 < amount) << t
+            out[i] |= bits << (chunk * 8)
+
+
+@_compiled
+def _common(
+    x: Array, d: Array, i: Int, row_bits: Array, lists: Array, lengths: Array, hits: Array, found: Array
+) -> Int:
+    """Count the pulses of row i into hits (cols,), their columns into found, and return how many columns there are.
+
+    Without streams (lists empty) every column gets |x_i d_j|. lists (slots, cols), lengths (slots,): the columns whose
+    stream has the bit of a slot, so that the work grows with the pulses and not with the cells.
+    """
+    m = 0
+    if lengths.size == 0:
+        for j in range(d.size):
+            if d[j]:
+                hits[j] = abs(np.int64(x[i]) * np.int64(d[j]))
+                found[m] = j
+                m += 1
+        return m
+    for t in range(lengths.size):
+        if row_bits[i] >> t & 1:
+            for index in range(lengths[t]):
+                j = lists[t, index]
+                if hits[j] == 0:
+                    found[m] = j
+                    m += 1
+                hits[j] += 1
+    return m
 
 
 @_compiled
@@ -205,33 +343,38 @@ def _outer_event(
     x: Array,
     d: Array,
     row_bits: Array,
-    col_bits: Array,
+    lists: Array,
+    lengths: Array,
     levels: Array,
     tables: Array,
     settings: Array,
     totals: Array,
+    work: Array,
+    todo: Array,
+    x0s: Array,
+    x1s: Array,
 ) -> None:
     """Pulse every cell with the common bits of its lines, or x * d times where there are no streams."""
+    hits, found = work[0], work[1]
+    m = pulses = 0
     for i in range(x.size):
-        xi = np.int64(x[i])
-        if xi == 0:
+        if x[i] == 0:
             continue
-        for j in range(d.size):
-            if row_bits.size:
-                n = 0
-                bits = row_bits[i] & col_bits[j]
-                while bits:
-                    bits &= bits - 1
-                    n += 1
-            else:
-                n = abs(xi * np.int64(d[j]))
-            if n == 0:
-                continue
-            polarity = 0 if (xi < 0) == (d[j] < 0) else 1
-            k = (row0 + i) * settings[_COLS] + col0 + j
-            _pulse_cell(words, k, polarity, levels[polarity], n, tables, settings)
-            visible[row0 + i, col0 + j] = _refresh(words, k, settings)
-            totals[polarity] += n
+        columns = _common(x, d, i, row_bits, lists, lengths, hits, found)
+        for index in range(columns):
+            j = found[index]
+            polarity = 0 if (x[i] < 0) == (d[j] < 0) else 1
+            todo[m, 0], todo[m, 1] = (row0 + i) * settings[_COLS] + col0 + j, hits[j]
+            todo[m, 2], todo[m, 3] = polarity, levels[polarity]
+            totals[polarity] += hits[j]
+            pulses += hits[j]
+            hits[j] = 0
+            m += 1
+        # Room for another row, whatever it holds.
+        if m + d.size > len(todo) or pulses + d.size * _MOST > len(x0s):
+            _burst(words, visible, todo, m, tables, settings, x0s, x1s)
+            m = pulses = 0
+    _burst(words, visible, todo, m, tables, settings, x0s, x1s)
 
 
 @_compiled
@@ -251,14 +394,30 @@ def outer(
     totals: Array,
 ) -> None:
     """Apply outer products event by event; slots 0: count mode. levels (2,): drive level of SET and RESET."""
-    row_bits = np.zeros(x.shape[1] if slots else 0, np.int64)
-    col_bits = np.zeros(d.shape[1] if slots else 0, np.int64)
+    cols = d.shape[1]
+    row_bits = np.zeros(x.shape[1], np.int64)
+    col_bits = np.zeros(cols, np.int64)
+    lists, lengths = np.empty((slots, cols), np.int64), np.zeros(slots, np.int64)
+    work = np.zeros((2, cols), np.int64)
+    todo = np.empty((_CHUNK + cols, 4), np.int64)
+    room = 2 * _CHUNK + 2 * cols * _MOST
+    x0s, x1s = np.empty(room, np.uint32), np.empty(room, np.uint32)
     for e in range(x.shape[0]):
         if slots:
             number = (event + e) & _MASK
             _streams(x[e], row0, _STREAM_ROW, slots, seed, number, row_bits)
             _streams(d[e], col0, _STREAM_COLUMN, slots, seed, number, col_bits)
-        _outer_event(words, visible, row0, col0, x[e], d[e], row_bits, col_bits, levels, tables, settings, totals)
+            for t in range(slots):
+                n = 0
+                for j in range(cols):
+                    if col_bits[j] >> t & 1:
+                        lists[t, n] = j
+                        n += 1
+                lengths[t] = n
+        _outer_event(
+            words, visible, row0, col0, x[e], d[e], row_bits, lists, lengths, levels, tables, settings, totals,
+            work, todo, x0s, x1s,
+        )  # fmt: skip
 
 
 @_compiled
@@ -395,7 +554,7 @@ def write_verify_cell(
         polarity = 0 if reading < target else 1
         shape = min(shape + ramps[polarity, 2], ramps[polarity, 1]) if polarity == last else ramps[polarity, 0]
         last = polarity
-        _pulse_cell(words, k, polarity, shapes[shape, 0], 1, tables, settings)
+        _pulse_once(words, k, polarity, shapes[shape, 0], tables, settings)
         done[2 + polarity] += 1
         done[5] += shapes[shape, 1]
 
@@ -464,9 +623,7 @@ def form_region(
                 if shapes[shape, 0] >= np.int64(words[k, _FORM]):
                     words[k, _FLAGS] = np.int64(words[k, _FLAGS]) & ~_UNFORMED
                     words[k, _STATE] = 0x8000
-                count = min((np.int64(words[k, _COUNT_LOW]) | np.int64(words[k, _COUNT_HIGH]) << 16) + 1, _MASK)
-                words[k, _COUNT_LOW] = count & 0xFFFF
-                words[k, _COUNT_HIGH] = count >> 16
+                _set_count(words, k, min(_count(words, k) + 1, _MASK))
                 out[i, j, 2] += 1
                 out[i, j, 3] += shapes[shape, 1]
             visible[row0 + i, col0 + j] = _refresh(words, k, settings)
