@@ -55,29 +55,33 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Raise BadInput on a value that makes no run."""
+        self._check_counts()
+        for name, size in (
+            ("fire threshold", self.fire_threshold),
+            ("reread share", self.reread_share),
+            ("largest weight", self.largest_weight),
+            ("siemens per weight", self.siemens_per_weight),
+        ):
+            if size is not None and not size > 0:
+                raise BadInput(f"{name} {size}; give a number above 0")
+        if not 0 <= self.final_rate <= 1:
+            raise BadInput(f"final rate {self.final_rate}; give a share from 0 to 1")
+        if self.start not in ("programmed", "fabricated"):
+            raise BadInput(f"start '{self.start}'; give programmed or fabricated")
+        if not self.targets:
+            raise BadInput("no target; give at least one URL")
+
+    def _check_counts(self) -> None:
         positive = {"epochs": self.epochs, "batch": self.batch, "averages": self.averages}
         for name, value in positive.items():
             if value is not None and value < 1:
                 raise BadInput(f"{name} {value}; give 1 or more")
         if any(size < 1 for size in self.hidden or ()):
             raise BadInput(f"hidden layers {self.hidden}; give sizes of 1 or more")
-        if not self.fire_threshold > 0:
-            raise BadInput(f"fire threshold {self.fire_threshold}; give a number of pulses above 0")
-        for name, size in (("largest weight", self.largest_weight), ("siemens per weight", self.siemens_per_weight)):
-            if size is not None and not size > 0:
-                raise BadInput(f"{name} {size}; give a number above 0")
-        if self.start not in ("programmed", "fabricated"):
-            raise BadInput(f"start '{self.start}'; give programmed or fabricated")
-        if not 0 <= self.final_rate <= 1:
-            raise BadInput(f"final rate {self.final_rate}; give a share from 0 to 1")
-        if not self.reread_share > 0:
-            raise BadInput(f"reread share {self.reread_share}; give a number above 0")
         if self.pulse_budget is not None and self.pulse_budget < 1:
             raise BadInput(f"pulse budget {self.pulse_budget}; give 1 or more")
         if not 0 <= self.seed < 1 << 31:
             raise BadInput(f"seed {self.seed}; give 0 to {(1 << 31) - 1}")
-        if not self.targets:
-            raise BadInput("no target; give at least one URL")
 
     def to_toml(self) -> str:
         """Return the run as TOML; what is None is left out."""

@@ -77,7 +77,7 @@ class PairedLayer:
         """
         largest = max(float(inputs.max()), -float(inputs.min()))
         scale = largest if largest > 1.0 else 1.0
-        sums = self._sense(inputs * (FULL_SCALE / scale), transposed=False)
+        sums = self._sense(inputs, FULL_SCALE / scale, transposed=False)
         return (sums[:, 0::2] - sums[:, 1::2]) * (scale / (FULL_SCALE * self.k))
 
     def backward(self, deltas: Floats) -> Floats:
@@ -90,24 +90,25 @@ class PairedLayer:
         scale = np.abs(deltas).max(axis=1, keepdims=True)
         scale[scale == 0.0] = 1.0
         lines = np.empty((len(deltas), self.lines))
-        lines[:, 0::2] = deltas * (FULL_SCALE / scale)
+        lines[:, 0::2] = deltas / scale
         np.negative(lines[:, 0::2], out=lines[:, 1::2])
-        return self._sense(lines, transposed=True) * (scale / (FULL_SCALE * self.k))
+        return self._sense(lines, FULL_SCALE, transposed=True) * (scale / (FULL_SCALE * self.k))
 
-    def _sense(self, shares: Floats, *, transposed: bool) -> Floats:
-        """Return currents over read voltage, in S, of inputs in shares of the read voltage."""
+    def _sense(self, values: Floats, drive: float, *, transposed: bool) -> Floats:
+        """Return currents over read voltage, in S, of inputs values * drive in shares of the read voltage."""
         if self._whole:
-            return self._sense_tile(self.tiles[0], shares, transposed)
-        found = np.zeros((len(shares), self.rows if transposed else self.lines))
+            return self._sense_tile(self.tiles[0], values, drive, transposed)
+        found = np.zeros((len(values), self.rows if transposed else self.lines))
         for placed in self.tiles:
             driven, sensed = (placed.lines, placed.inputs) if transposed else (placed.inputs, placed.lines)
-            found[:, sensed] += self._sense_tile(placed, shares[:, driven], transposed)
+            found[:, sensed] += self._sense_tile(placed, values[:, driven], drive, transposed)
         return found
 
-    def _sense_tile(self, placed: Placed, shares: Floats, transposed: bool) -> Floats:
+    def _sense_tile(self, placed: Placed, values: Floats, drive: float, transposed: bool) -> Floats:
         crossbar = placed.crossbar
         multiply = crossbar.vmm_t if transposed else crossbar.vmm
-        return multiply(shares * crossbar.read_voltage, placed.region, g_max=self.model.g_max) / crossbar.read_voltage
+        currents = multiply(values * (drive * crossbar.read_voltage), placed.region, g_max=self.model.g_max)
+        return currents * (1.0 / crossbar.read_voltage)
 
     # -- weights -------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from math import ceil
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -135,16 +136,21 @@ def _send(mover: Mover, x: Floats, d: Floats, rate: float) -> None:
     layer = mover.layer
     x_top = np.abs(x).max(axis=1, keepdims=True)
     d_top = np.abs(d).max(axis=1, keepdims=True)
-    pulses = rate * layer.k / layer.model.quantum * x_top * d_top
+    pulses = x_top * d_top
+    if not pulses.all():  # an event without an effect would divide by 0
+        effective = pulses[:, 0] > 0.0
+        x, d, x_top, d_top, pulses = (values[effective] for values in (x, d, x_top, d_top, pulses))
+        if not pulses.size:
+            return
+    pulses *= rate * layer.k / layer.model.quantum
     most = float(pulses.max())
-    if most == 0.0:
-        return
     # As many slots as the largest product needs, so that probabilities are as large, and streams as short, as can be.
-    repeats = max(int(np.ceil(most / MAX_SLOTS)), 1)
-    slots = min(int(np.ceil(most)), MAX_SLOTS)
-    share = np.sqrt(pulses / (slots * repeats)) * (STREAM_SCALE - 1)
-    x_codes = np.rint(x * (share / np.maximum(x_top, 1e-30))).astype(np.int8)
-    d_codes = np.rint(d * (share / np.maximum(d_top, 1e-30))).astype(np.int8)
+    repeats = max(ceil(most / MAX_SLOTS), 1)
+    slots = min(ceil(most), MAX_SLOTS)
+    # x and d get the same largest probability: the root of the event's pulses a slot.
+    share = np.sqrt(pulses * ((STREAM_SCALE - 1) ** 2 / (slots * repeats)))
+    x_codes = np.rint(x * (share / x_top)).astype(np.int8)
+    d_codes = np.rint(d * (share / d_top)).astype(np.int8)
     if repeats > 1:
         x_codes, d_codes = np.repeat(x_codes, repeats, axis=0), np.repeat(d_codes, repeats, axis=0)
     layer.outer(x_codes, d_codes, slots)
