@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def vmm(crossbar: "Crossbar", voltages: ArrayLike, region: Region, *, transposed: bool) -> Floats:
     """Multiply with conductances that are read for it. Returns currents in A."""
-    inputs = crossbar.input_codes(voltages, 16) * (crossbar.read_voltage / (1 << 15))
+    inputs = crossbar.units.inputs(voltages, 16) * (crossbar.read_voltage / (1 << 15))
     g = crossbar.read(slice(region.row0, region.row1), slice(region.col0, region.col1))
     product: Floats = inputs @ (g.T if transposed else g)
     return product
@@ -87,7 +87,7 @@ def write_verify(crossbar: "Crossbar", command: commands.WriteVerify) -> replies
     ramps = np.array([command.set_ramp, command.reset_ramp], np.int64)
     for n in range(command.attempts + 1):
         index = command.index + (n << command.averages_log2) & 0xFFFFFFFF
-        reply = crossbar.execute(
+        reply = crossbar.port.ask(
             commands.Read(region, command.averages_log2, MAX_READ_RANGE, index), replies.Readings
         ).readings
         readings = np.where(reached, readings, reply).astype(np.uint16)

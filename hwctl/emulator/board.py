@@ -425,19 +425,17 @@ class EmulatedBoard:
         self._inside(command.region)
         cells = self._array.cells(command.region).copy()  # a reply does not change with the cells
         words = cells.reshape(-1).view(np.uint16).reshape(-1, WORDS_PER_CELL)
-        extra = self._layers.dump() if self._layers else np.zeros(0, np.uint8)
+        extra = self._layers.dump(command.region) if self._layers else np.zeros(0, np.uint8)
         return replies.Dumped(words, self._clock, extra)
 
     def _restore(self, command: commands.Restore) -> Reply:
-        whole = Region(0, self._array.rows, 0, self._array.cols)
-        if len(command.words) != self._array.rows * self._array.cols:
-            raise _Refuse(Refusal.OVER_LIMIT, f"state of {len(command.words)} cells for {whole.rows} x {whole.cols}")
+        self._inside(command.region)
         cells = _as_cells(command.words)
         if self._layers:
-            self._layers.restore(command.extra)
+            self._layers.restore(command.region, command.extra)
         elif command.extra.size:
             raise _Refuse(Refusal.OVER_LIMIT, f"{command.extra.size} bytes of layer state; this board has no layers")
-        self._put_cells(whole, cells)
+        self._put_cells(command.region, cells)
         self._clock = command.clock
         return replies.Done()
 

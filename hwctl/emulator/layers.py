@@ -226,13 +226,15 @@ class Layers:
         if self._options.read_disturb:
             self._stress.reads(array, region, times)
 
-    def dump(self) -> NDArray[np.uint8]:
-        """Return what the layers remember, as bytes."""
-        return pack(self._time.programmed, self._stress.carry)
+    def dump(self, region: Region) -> NDArray[np.uint8]:
+        """Return what the layers remember of a region's cells, as bytes."""
+        part = np.s_[region.row0 : region.row1, region.col0 : region.col1]
+        return pack(self._time.programmed[part], self._stress.carry[part])
 
-    def restore(self, extra: NDArray[np.uint8]) -> None:
-        """Go back to what `dump` returned. Raises LimitError, and changes nothing, where it is of another array."""
-        self._time.programmed, self._stress.carry = unpack(extra, self._shape)
+    def restore(self, region: Region, extra: NDArray[np.uint8]) -> None:
+        """Go back to what `dump` returned. Raises LimitError, and changes nothing, where it is of another region."""
+        part = np.s_[region.row0 : region.row1, region.col0 : region.col1]
+        self._time.programmed[part], self._stress.carry[part] = unpack(extra, region.shape)
 
 
 def _retention(chip: Chip, options: LayerOptions) -> Retention | None:

@@ -75,19 +75,24 @@ class Stress:
         array.refresh(region)
 
 
+#: What is remembered of a cell, as DUMP carries it.
+MEMORY = np.dtype([("programmed", "<u8"), ("carry", "<f8")])
+
+
 def pack(programmed: NDArray[np.uint64], carry: Floats) -> NDArray[np.uint8]:
-    """Return program times and carries as bytes, little-endian."""
-    parts = programmed.astype("<u8").tobytes(), carry.astype("<f8").tobytes()
-    return np.frombuffer(b"".join(parts), np.uint8).copy()
+    """Return program times and carries as bytes, cell by cell."""
+    memory = np.empty(programmed.shape, MEMORY)
+    memory["programmed"], memory["carry"] = programmed, carry
+    return memory.reshape(-1).view(np.uint8)
 
 
 def unpack(data: NDArray[np.uint8], shape: tuple[int, int]) -> tuple[NDArray[np.uint64], Floats]:
-    """Return the program times and carries of `pack`. Raises LimitError where they are not of such an array."""
-    cells = shape[0] * shape[1]
-    if data.size != 16 * cells:
-        raise LimitError(f"{data.size} bytes of layer state; {shape[0]} x {shape[1]} cells have {16 * cells}")
-    words = np.ascontiguousarray(data, np.uint8)
-    carry = words[8 * cells :].view("<f8").reshape(shape).astype(np.float64)
+    """Return the program times and carries of `pack`. Raises LimitError where they are not of such a region."""
+    expected = MEMORY.itemsize * shape[0] * shape[1]
+    if data.size != expected:
+        raise LimitError(f"{data.size} bytes of layer state; {shape[0]} x {shape[1]} cells have {expected}")
+    memory = np.ascontiguousarray(data, np.uint8).view(MEMORY).reshape(shape)
+    carry = memory["carry"].astype(np.float64)
     if not ((carry >= 0.0) & (carry < 1.0)).all():
         raise LimitError("layer state holds a carry outside 0 to 1; restore what a dump returned")
-    return words[: 8 * cells].view("<u8").reshape(shape).astype(np.uint64), carry
+    return memory["programmed"].astype(np.uint64), carry

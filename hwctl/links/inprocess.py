@@ -1,5 +1,6 @@
 """The software board in this process: command objects, no encoding."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hwctl.devices import presets
@@ -35,6 +36,10 @@ class InProcessLink:
     def execute(self, command: Command) -> Reply:
         """Execute a command and return the reply."""
         return self._board.execute(command)
+
+    def execute_all(self, commands: Sequence[Command]) -> list[Reply]:
+        """Execute commands in order and return the replies."""
+        return [self._board.execute(command) for command in commands]
 
     def close(self) -> None:
         """Leave the board SAFE."""

@@ -1,5 +1,6 @@
 """What every link does."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from hwctl.protocol.commands import Command
@@ -18,6 +19,9 @@ class Link(Protocol):
 
     def execute(self, command: Command) -> Reply:
         """Send a command and return the reply, a refusal included."""
+
+    def execute_all(self, commands: Sequence[Command]) -> list[Reply]:
+        """Send commands in order and return their replies; several may be under way at once."""
 
     def close(self) -> None:
         """Leave the board SAFE and release it."""

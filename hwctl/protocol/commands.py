@@ -395,10 +395,7 @@ class LoadCells(Command):
 
     def check(self) -> None:
         """Raise LimitError where the words do not fit the region."""
-        check_region(self.region)
-        expected = (self.region.rows * self.region.cols, WORDS_PER_CELL)
-        if self.words.shape != expected:
-            raise LimitError(f"cell words of shape {self.words.shape}; the region needs {expected}")
+        _check_cells(self.region, self.words)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -410,18 +407,19 @@ class Dump(RegionCommand):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Restore(Command):
-    """Put a board back to what Dump returned for the whole array. Emulated boards only. Answer: Done."""
+    """Put a region's cells and the board's clock back to what Dump returned. Emulated boards only. Answer: Done."""
 
     op = Op.RESTORE
+    region: Region
     words: CodeMatrix
+    """(rows * columns, words a cell), as in LoadCells."""
     clock: U64
     """Virtual time, in time codes."""
     extra: Annotated[NDArray[np.uint8], Packed(("<u1",), 1)]
 
     def check(self) -> None:
-        """Raise LimitError where the words are not those of cells."""
-        if self.words.shape[1] != WORDS_PER_CELL:
-            raise LimitError(f"{self.words.shape[1]} words a cell; a cell has {WORDS_PER_CELL}")
+        """Raise LimitError where the words do not fit the region."""
+        _check_cells(self.region, self.words)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -455,6 +453,13 @@ def check_ramp(ramp: Ramp) -> None:
     if not 0 <= ramp.first <= ramp.last < codes.PULSE_SHAPES:
         raise LimitError(f"ramp of shapes {ramp.first} to {ramp.last}; give first <= last <= {codes.PULSE_SHAPES - 1}")
     _within("ramp step", ramp.step, 1 if ramp.last > ramp.first else 0, 255)
+
+
+def _check_cells(region: Region, words: NDArray[np.uint16]) -> None:
+    check_region(region)
+    expected = (region.rows * region.cols, WORDS_PER_CELL)
+    if words.shape != expected:
+        raise LimitError(f"cell words of shape {words.shape}; the region needs {expected}")
 
 
 def _check_counts(counts: NDArray[np.int8]) -> None:

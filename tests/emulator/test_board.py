@@ -276,9 +276,9 @@ BAD = {
         LIMIT,
     ),
     "cells beyond the code range": (commands.LoadCells(WHOLE, TOO_HIGH), LIMIT),
-    "cells of another array": (commands.Restore(WORDS[1:], 0, EMPTY), LIMIT),
-    "state beyond the code range": (commands.Restore(TOO_HIGH, 7, EMPTY), LIMIT),
-    "state of layers that are not there": (commands.Restore(WORDS, 7, np.ones(8, np.uint8)), LIMIT),
+    "cells of another array": (commands.Restore(WHOLE, WORDS[1:], 0, EMPTY), LIMIT),
+    "state beyond the code range": (commands.Restore(WHOLE, TOO_HIGH, 7, EMPTY), LIMIT),
+    "state of layers that are not there": (commands.Restore(WHOLE, WORDS, 7, np.ones(8, np.uint8)), LIMIT),
     "dump outside": (commands.Dump(OUTSIDE), REGION),
     "a wait beyond the clock": (commands.Wait((1 << 64) - 1), LIMIT),
 }
@@ -310,7 +310,7 @@ LACKING = {
     Feature.WRITE_VERIFY: verify(30_000),
     Feature.FORM: commands.Form(WHOLE, Ramp(FORM, FORM + 15, 1), 20, 100, 0, 0),
     Feature.COUNTERS: commands.Counters(WHOLE),
-    Feature.RESTORE: commands.Restore(WORDS, 0, EMPTY),
+    Feature.RESTORE: commands.Restore(WHOLE, WORDS, 0, EMPTY),
     Feature.VIRTUAL_TIME: commands.Wait(5),
     Feature.EMULATED: commands.LoadCells(WHOLE, WORDS),
 }
@@ -542,7 +542,7 @@ def test_a_restored_board_continues_to_the_same_bits(before, after):
         done(plain, pulse(counts))
     dumped = done(plain, commands.Dump(WHOLE))
     done(other, pulse(ONES * 50))
-    done(other, commands.Restore(dumped.words, dumped.clock, dumped.extra))
+    done(other, commands.Restore(WHOLE, dumped.words, dumped.clock, dumped.extra))
     assert state(plain) == state(other)
     for counts in after:
         assert values_after(plain, counts) == values_after(other, counts)

@@ -150,7 +150,12 @@ def any_command(draw: st.DrawFn) -> commands.Command:
         },
         commands.LoadCells: {"region": region, "words": arrays("<u2", rows * cols, WORDS_PER_CELL)},
         commands.Dump: {"region": region},
-        commands.Restore: {"words": arrays("<u2", n, WORDS_PER_CELL), "clock": u64, "extra": arrays("u1", n)},
+        commands.Restore: {
+            "region": region,
+            "words": arrays("<u2", rows * cols, WORDS_PER_CELL),
+            "clock": u64,
+            "extra": arrays("u1", n),
+        },
         commands.Seed: {"seed": u64},
         commands.Wait: {"time": u64},
     }[kind]

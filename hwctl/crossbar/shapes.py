@@ -1,0 +1,50 @@
+"""Pulse shapes that a board knows, each defined once."""
+
+from hwctl.crossbar.port import Port
+from hwctl.crossbar.results import PulseShape
+from hwctl.errors import LimitError
+from hwctl.protocol import codes, commands, replies
+from hwctl.protocol.codes import Polarity
+
+
+class PulseShapes:
+    """The numbered pulse shapes of one board."""
+
+    def __init__(self, port: Port) -> None:
+        """Start with none."""
+        self._port = port
+        self._defined: dict[tuple[Polarity, int, int, int, int], PulseShape] = {}
+
+    def define(self, polarity: Polarity, amplitude: float, width: float, gate: float, compliance: float) -> PulseShape:
+        """Return a shape, sent to the board where it is new; units and errors as in `Crossbar.shape`."""
+        identity, code = self._port.identity, self._port.units.code
+        limit = identity.max_form_amplitude if polarity == Polarity.FORM else identity.max_amplitude
+        key = (
+            polarity,
+            code("pulse amplitude", amplitude, identity.volts_per_code, limit, "V"),
+            code("pulse width", width, identity.seconds_per_code, identity.max_width, "s"),
+            code("gate voltage", gate, identity.volts_per_code, 0xFFFF, "V"),
+            code("compliance", compliance, identity.compliance_per_code, 0xFFFF, "A"),
+        )
+        if key not in self._defined:
+            index = len(self._defined)
+            if index >= codes.PULSE_SHAPES:
+                raise LimitError(f"more than {codes.PULSE_SHAPES} pulse shapes; reuse those that are defined")
+            self._port.ask(commands.ConfigureShape(index, *key), replies.Done)
+            self._defined[key] = PulseShape(index, polarity, amplitude, width, gate)
+        return self._defined[key]
+
+    def levels(self, polarity: Polarity) -> list[PulseShape]:
+        """Return a shape for every drive level that the board knows for a polarity, weak to strong."""
+        identity = self._port.identity
+        return [
+            self.define(
+                polarity,
+                float(amplitude) * identity.volts_per_code,
+                float(width) * identity.seconds_per_code,
+                float(gate) * identity.volts_per_code,
+                0.0,
+            )
+            for kind, amplitude, width, gate in identity.drive_levels.tolist()
+            if kind == polarity
+        ]

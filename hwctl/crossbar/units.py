@@ -1,0 +1,70 @@
+"""Between SI units and the integer codes of one board, by the scales that it reports."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hwctl.crossbar.results import Floats, OnOverRange
+from hwctl.errors import LimitError, OverRange
+from hwctl.protocol import codes
+from hwctl.protocol.replies import Currents, Identity
+
+
+class Units:
+    """Scales of one board. `read_voltage` (V) is that of a full-scale input and of READ."""
+
+    def __init__(self, identity: Identity, url: str) -> None:
+        """Take what the board said of itself; url: for messages."""
+        self.identity = identity
+        self.read_voltage = 0.2
+        self._url = url
+        self._ranges: list[int] = identity.tia_ranges.tolist()
+
+    def code(self, name: str, value: float, scale: float, limit: int, unit: str) -> int:
+        """Return a quantity as a code from 0 to `limit`; scale: of one code. Raises LimitError, on NaN as well."""
+        code = value / scale
+        if not -0.5 < code < limit + 0.5:
+            raise LimitError(f"{name} {value:.6g} {unit}; {self._url} takes 0 to {limit * scale:.6g} {unit}")
+        return round(code)
+
+    @property
+    def siemens_per_reading(self) -> float:
+        """Return what one code of a reading is in S at the present read voltage."""
+        return self.identity.amperes_per_code / self.read_voltage
+
+    def conductances(self, readings: NDArray[Any]) -> Floats:
+        """Return readings in S, NaN where the converter saturated."""
+        return np.where(readings == codes.NO_READING, np.nan, readings * self.siemens_per_reading)
+
+    def inputs(self, voltages: ArrayLike, bits: int) -> NDArray[Any]:
+        """Return input codes of voltages (batch, lines). Raises LimitError beyond full scale, or on NaN."""
+        if bits not in (8, 16):
+            raise LimitError(f"inputs of {bits} bits; give 8 or 16")
+        top = (1 << bits - 1) - 1
+        scaled = np.rint(np.asarray(voltages, np.float64) * ((top + 1) / self.read_voltage))
+        if not np.maximum.reduce(np.abs(scaled), axis=None, initial=0.0) <= top:  # also where it is NaN
+            raise LimitError(
+                f"an input voltage is NaN or beyond {self.read_voltage * top / (top + 1):.6g} V; scale the inputs"
+            )
+        return scaled.astype(np.int8 if bits == 8 else np.int16)
+
+    def range_for(self, peak: float) -> int:
+        """Return the most sensitive TIA range that holds a peak in current codes."""
+        for tia_range in self._ranges:
+            if peak < 2047 << tia_range:
+                return tia_range
+        return self._ranges[-1]
+
+    def less_sensitive(self, tia_range: int) -> int | None:
+        """Return the next TIA range up, or None where there is none."""
+        return next((r for r in self._ranges if r > tia_range), None)
+
+    def currents(self, reply: Currents, saturated: int, over_range: OnOverRange) -> Floats:
+        """Return sensed currents in A; saturated: how many are. Raises OverRange, or gives NaN there."""
+        scale = self.identity.amperes_per_code * (1 << reply.tia_range)
+        if not saturated:
+            return np.asarray(reply.currents * scale, np.float64)
+        if over_range == "raise":
+            raise OverRange(f"{saturated} of {reply.currents.size} lines saturate; lower the input voltages")
+        return np.where(reply.over_range, np.nan, reply.currents * scale)
