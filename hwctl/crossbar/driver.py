@@ -44,7 +44,9 @@ class Crossbar:
         self.identity, self.units = self.port.identity, self.port.units
         self.rows, self.cols = self.identity.rows, self.identity.cols
         self._shapes = PulseShapes(self.port)
+        self._vmm, self._vmm_t = self.has(Feature.VMM), self.has(Feature.VMM_T)
         # Where a board keeps no counters, the host does.
+        self._outer = self.has(Feature.OUTER_COUNT), self.has(Feature.OUTER_COINCIDENCE)  # by OuterMode
         self._counted = None if self.has(Feature.COUNTERS) else np.zeros((self.rows, self.cols), np.int64)
         self.configure_read(min(self.read_voltage, self.identity.max_read * self.identity.volts_per_code))
 
@@ -154,7 +156,7 @@ class Crossbar:
         16 of the input converter. Returns currents (batch, cols) in A. Raises LimitError and OverRange.
         """
         region = self.region(rows, cols)
-        if not self.has(Feature.VMM):
+        if not self._vmm:
             return fallback.vmm(self, voltages, region, transposed=False)
         index = self._take(len(np.asarray(voltages)))
         return multiply(self.port, commands.Vmm, region, voltages, index, g_max=g_max, bits=bits, over_range=over_range)
@@ -171,7 +173,7 @@ class Crossbar:
     ) -> Floats:
         """Drive columns, sense rows: as `vmm`, with voltages (batch, cols) and currents (batch, rows)."""
         region = self.region(rows, cols)
-        if not self.has(Feature.VMM_T):
+        if not self._vmm_t:
             return fallback.vmm(self, voltages, region, transposed=True)
         index = self._take(len(np.asarray(voltages)))
         return multiply(
@@ -307,20 +309,19 @@ class Crossbar:
         region = self.region(rows, cols)
         events = np.asarray(x, np.int8), np.asarray(d, np.int8)
         sets, resets = shape_pair(set_shape, reset_shape)
-        event, self.event = self.event, self.event + len(events[0]) & 0xFFFFFFFF
+        count = len(events[0])
+        event, self.event = self.event, self.event + count & 0xFFFFFFFF
         command = commands.Outer(region, *events, mode, slots, self.stream_seed, event, sets.number, resets.number)
-        needed = Feature.OUTER_COUNT if mode == OuterMode.COUNT else Feature.OUTER_COINCIDENCE
-        if not self.has(needed) or self._counted is not None:
+        if not self._outer[mode] or self._counted is not None:
             return fallback.outer(self, command, sets, resets)
-        at_once = max(self.port.room // (region.rows + region.cols), 1)
-        parts = [command]
-        if len(events[0]) > at_once:
-            parts = [
-                replace(
-                    command, x=events[0][i : i + at_once], d=events[1][i : i + at_once], event=event + i & 0xFFFFFFFF
-                )
-                for i in range(0, len(events[0]), at_once)
-            ]
+        at_once = min(max(self.port.room // (region.rows + region.cols), 1), codes.MAX_BATCH)
+        if count <= at_once:
+            reply = self.port.ask(command, replies.Pulsed)
+            return reply.set_pulses, reply.reset_pulses
+        parts = [
+            replace(command, x=events[0][i : i + at_once], d=events[1][i : i + at_once], event=event + i & 0xFFFFFFFF)
+            for i in range(0, count, at_once)
+        ]
         return _sum_of(self.port.ask_all(parts, replies.Pulsed))
 
     def write_verify(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def vmm(crossbar: "Crossbar", voltages: ArrayLike, region: Region, *, transposed: bool) -> Floats:
     """Multiply with conductances that are read for it. Returns currents in A."""
-    inputs = crossbar.units.inputs(voltages, 16) * (crossbar.read_voltage / (1 << 15))
+    inputs = crossbar.units.inputs(voltages, 16)[0] * (crossbar.read_voltage / (1 << 15))
     g = crossbar.read(slice(region.row0, region.row1), slice(region.col0, region.col1))
     product: Floats = inputs @ (g.T if transposed else g)
     return product

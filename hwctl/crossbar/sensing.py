@@ -27,11 +27,9 @@ def multiply(
 
     index: noise index of the first vector.
     """
-    inputs = port.units.inputs(voltages, bits)
-    # Ufuncs are called by themselves here: at batch 1 the methods' overhead is a tenth of a training step.
-    total = float(np.maximum.reduce(np.add.reduce(np.abs(inputs), axis=1, dtype=np.int64))) / (1 << bits - 1)
+    inputs, largest = port.units.inputs(voltages, bits)
     # One ampere code is one siemens code at the read voltage.
-    peak = total * (codes.NO_READING if g_max is None else g_max / port.identity.siemens_per_code)
+    peak = largest / (1 << bits - 1) * (codes.NO_READING if g_max is None else g_max / port.identity.siemens_per_code)
     tia_range = port.units.range_for(peak)
     sensed = region.rows if kind is commands.VmmT else region.cols
     at_once = port.room // max(inputs.itemsize * inputs.shape[1], 2 * sensed)

@@ -1,5 +1,7 @@
 """Between SI units and the integer codes of one board, by the scales that it reports."""
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -37,17 +39,30 @@ class Units:
         """Return readings in S, NaN where the converter saturated."""
         return np.where(readings == codes.NO_READING, np.nan, readings * self.siemens_per_reading)
 
-    def inputs(self, voltages: ArrayLike, bits: int) -> NDArray[Any]:
-        """Return input codes of voltages (batch, lines). Raises LimitError beyond full scale, or on NaN."""
+    def inputs(self, voltages: ArrayLike, bits: int) -> tuple[NDArray[Any], float]:
+        """Return input codes of voltages (batch, lines), and the largest sum of their sizes over a vector.
+
+        Raises LimitError beyond full scale, or on NaN.
+        """
         if bits not in (8, 16):
             raise LimitError(f"inputs of {bits} bits; give 8 or 16")
         top = (1 << bits - 1) - 1
-        scaled = np.rint(np.asarray(voltages, np.float64) * ((top + 1) / self.read_voltage))
-        if not np.maximum.reduce(np.abs(scaled), axis=None, initial=0.0) <= top:  # also where it is NaN
+        volts = np.asarray(voltages, np.float64)
+        if volts.ndim != 2:
+            raise LimitError(f"input voltages of shape {volts.shape}; give (batch, lines)")
+        inputs = np.empty(volts.shape, np.int8 if bits == 8 else np.int16)
+        largest = self._input_codes(volts, (top + 1) / self.read_voltage, top, inputs)
+        if largest < 0.0:
             raise LimitError(
                 f"an input voltage is NaN or beyond {self.read_voltage * top / (top + 1):.6g} V; scale the inputs"
             )
-        return scaled.astype(np.int8 if bits == 8 else np.int16)
+        return inputs, largest
+
+    @cached_property
+    def _input_codes(self) -> Callable[..., float]:
+        from hwctl.crossbar.kernels import input_codes  # noqa: PLC0415  numba: slow to import, absent on 32-bit Arm
+
+        return input_codes
 
     def range_for(self, peak: float) -> int:
         """Return the most sensitive TIA range that holds a peak in current codes."""

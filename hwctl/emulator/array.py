@@ -113,7 +113,7 @@ class EmulatedArray:
         """Apply outer products, in count mode where slots is 0. Returns SET and RESET pulses."""
         totals = self._totals
         totals[:] = 0
-        levels = self.shapes[shapes, 0]
+        levels = (self.shapes[shapes[0], 0], self.shapes[shapes[1], 0])
         kernels.outer(
             self.words, self.visible, region.row0, region.col0, x, d, slots, seed, event, levels, self.tables,
             self._settings, totals,
@@ -145,13 +145,34 @@ class EmulatedArray:
             kernels.row_sums(self.visible, row0, col0, col1 - col0, vectors, sums)
         return sums
 
+    def vmm(
+        self,
+        region: Region,
+        vectors: NDArray[np.int8] | NDArray[np.int16],
+        by_row: bool,
+        voltage: int,
+        tia_range: int,
+        index: int,
+    ) -> tuple[NDArray[np.int16], int]:
+        """Return noisy converter codes (batch, sensed lines) of inputs, and how many saturated."""
+        row0, row1, col0, col1 = region
+        if len(vectors) >= MATMUL_BATCH:
+            scale = 7 if vectors.itemsize == 1 else 15
+            sums = self.sums(region, vectors, by_row)
+            return self.convert(sums, row0 if by_row else col0, by_row, voltage, scale, tia_range, index)
+        out = np.empty((len(vectors), row1 - row0 if by_row else col1 - col0), np.int16)
+        saturated = kernels.vmm(
+            self.visible, row0, col0, vectors, by_row, voltage, tia_range, index, self._settings, out
+        )
+        return out, saturated
+
     def convert(
         self, sums: Int64, line0: int, by_row: bool, voltage: int, scale: int, tia_range: int, index: int
-    ) -> NDArray[np.int16]:
-        """Turn sums into noisy converter codes, NO_CURRENT where they leave its signed 12 bits."""
+    ) -> tuple[NDArray[np.int16], int]:
+        """Turn sums into noisy converter codes, NO_CURRENT beyond its signed 12 bits; and say how many saturated."""
         out = np.empty(sums.shape, np.int16)
-        kernels.convert_sums(sums, line0, by_row, voltage, scale, tia_range, index, self._settings, out)
-        return out
+        saturated = kernels.convert_sums(sums, line0, by_row, voltage, scale, tia_range, index, self._settings, out)
+        return out, saturated
 
     def write_verify(
         self,

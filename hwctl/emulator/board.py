@@ -74,6 +74,9 @@ class EmulatedBoard:
         self._array = EmulatedArray(chip, seed)
         # The loop on the board reads the cells alone; a host's loop reads them through the layers.
         self._features = FEATURES & ~(lacks | Feature.WRITE_VERIFY if layers else lacks)
+        self._outer_modes = tuple(
+            bool(self._features & mode) for mode in (Feature.OUTER_COUNT, Feature.OUTER_COINCIDENCE)
+        )
         self._layers = layers
         self._levels = tuple(self._level_codes(levels) for levels in chip.levels)
         self._shape_polarity = np.full(codes.PULSE_SHAPES, -1)
@@ -265,16 +268,17 @@ class EmulatedBoard:
         self._inside(region)
         by_row = isinstance(command, commands.VmmT)
         tia_range = self._range(command.tia_range, codes.MAX_TIA_RANGE)
+        voltage, index = self._relative_voltage, command.index
         if self._layers:
             volts = self._voltage * self._chip.scales.volts
             sums = self._layers.sums(self._array, self._clock, region, vectors, by_row, volts)
+            scale = 7 if vectors.itemsize == 1 else 15
+            line0 = region.row0 if by_row else region.col0
+            out, saturated = self._array.convert(sums, line0, by_row, voltage, scale, tia_range, index)
         else:
-            sums = self._array.sums(region, vectors, by_row)
-        scale = 7 if vectors.itemsize == 1 else 15
-        line0 = region.row0 if by_row else region.col0
-        out = self._array.convert(sums, line0, by_row, self._relative_voltage, scale, tia_range, command.index)
+            out, saturated = self._array.vmm(region, vectors, by_row, voltage, tia_range, index)
         self._convert(len(vectors), out.shape[1])
-        return replies.Currents(out, tia_range)
+        return replies.Currents(out, tia_range, counted=saturated)
 
     def _measure(self, command: commands.Measure) -> Reply:
         """Sense columns with every line at its own voltage: column j carries sum of G (V_row - V_col)."""
@@ -291,9 +295,9 @@ class EmulatedBoard:
         else:
             sums = (across * self._array.visible[rows, cols].astype(np.int64)).sum(axis=0)
         scaled = (sums * self._per_volt >> 8)[None, :]
-        out = self._array.convert(scaled, region.col0, False, 256, 15, tia_range, command.index)
+        out, saturated = self._array.convert(scaled, region.col0, False, 256, 15, tia_range, command.index)
         self._convert(1, region.cols)
-        return replies.Currents(out, tia_range)
+        return replies.Currents(out, tia_range, counted=saturated)
 
     # -- pulsing -------------------------------------------------------------------------------------------------
 
@@ -327,7 +331,7 @@ class EmulatedBoard:
         region = command.region
         self._inside(region)
         counting = command.mode == OuterMode.COUNT
-        if not (Feature.OUTER_COUNT if counting else Feature.OUTER_COINCIDENCE) & self._features:
+        if not self._outer_modes[command.mode]:
             raise _Refuse(Refusal.UNSUPPORTED, f"this board has no OUTER in mode {command.mode.name}")
         if self._shape_polarity[command.set_shape] != 0 or self._shape_polarity[command.reset_shape] != 1:
             raise _Refuse(Refusal.NO_SHAPE, "the pulse shapes of OUTER are not configured as SET and RESET")

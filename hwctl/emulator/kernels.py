@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from hwctl.emulator.compiled import compiler
+from hwctl.compiled import compiler
 
 Array: TypeAlias = Any  # numba infers the types at the call
 Int: TypeAlias = Any
@@ -393,7 +393,7 @@ def outer(
     settings: Array,
     totals: Array,
 ) -> None:
-    """Apply outer products event by event; slots 0: count mode. levels (2,): drive level of SET and RESET."""
+    """Apply outer products event by event; slots 0: count mode. levels: a pair, drive level of SET and RESET."""
     cols = d.shape[1]
     row_bits = np.zeros(x.shape[1], np.int64)
     col_bits = np.zeros(cols, np.int64)
@@ -504,8 +504,12 @@ def convert_sums(
     index: Int,
     settings: Array,
     out: Array,
-) -> None:
-    """Turn exact sums into signed 12-bit codes: times voltage, line noise, round, saturate. scale: 7 or 15."""
+) -> Int:
+    """Turn exact sums into signed 12-bit codes: times voltage, line noise, round, saturate. scale: 7 or 15.
+
+    Returns how many saturated.
+    """
+    saturated = 0
     kind = _ROW if by_row else _COLUMN
     shift = scale + tia_range
     for b in range(sums.shape[0]):
@@ -515,7 +519,37 @@ def convert_sums(
                 w0, _ = hash_pair(settings[_KEY0], settings[_KEY1], kind << 24 | (line0 + j), (index + b) & _MASK)
                 total += (settings[_VMM_CODE] * _xi(w0) << scale) >> 8
             code = (total + (1 << shift >> 1)) >> shift
-            out[b, j] = code if -2048 <= code <= 2047 else _NO_CURRENT
+            if not -2048 <= code <= 2047:
+                code = _NO_CURRENT
+                saturated += 1
+            out[b, j] = code
+    return saturated
+
+
+@_compiled
+def vmm(
+    visible: Array,
+    row0: Int,
+    col0: Int,
+    vectors: Array,
+    by_row: Int,
+    voltage: Int,
+    tia_range: Int,
+    index: Int,
+    settings: Array,
+    out: Array,
+) -> Int:
+    """Sum and convert: out (batch, sensed lines) int16; by_row: columns are driven and rows sensed.
+
+    Returns how many saturated.
+    """
+    sums = np.zeros(out.shape, np.int64)
+    if by_row:
+        column_sums(visible, row0, col0, out.shape[1], vectors, sums)
+    else:
+        row_sums(visible, row0, col0, out.shape[1], vectors, sums)
+    scale = 7 if vectors.itemsize == 1 else 15
+    return convert_sums(sums, row0 if by_row else col0, by_row, voltage, scale, tia_range, index, settings, out)
 
 
 @_compiled

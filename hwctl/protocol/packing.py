@@ -4,6 +4,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import IntEnum, IntFlag
+from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import numpy as np
@@ -42,6 +43,9 @@ DTYPE_CODES: Mapping[str, int] = {
 }
 _DTYPES = {code: np.dtype(name) for name, code in DTYPE_CODES.items()}
 MAX_ELEMENTS = 1 << 24
+
+#: Metadata of a field that has no place on the wire.
+NOT_SENT: Mapping[str, bool] = MappingProxyType({"sent": False})
 
 
 class Region(NamedTuple):
@@ -128,7 +132,8 @@ def layout_of(kind: type) -> Layout:
     hints = get_type_hints(kind, include_extras=True)
     scalars: list[tuple[str, type, int]] = []
     formats, texts, arrays = ["<"], [], []
-    for name in (field.name for field in fields(kind) if field.name != "options"):
+    sent = [field.name for field in fields(kind) if field.name != "options" and field.metadata.get("sent", True)]
+    for name in sent:
         hint = hints[name]
         mark = getattr(hint, "__metadata__", (None,))[0]
         if isinstance(mark, Packed):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hwctl.protocol.codes import NO_CURRENT, NO_READING, Answer, Feature, Refusal
 from hwctl.protocol.commands import CodeMatrix, RawOption
-from hwctl.protocol.packing import F64, U8, U16, U32, U64, Packed
+from hwctl.protocol.packing import F64, NOT_SENT, U8, U16, U32, U64, Packed
 
 CountMatrix = Annotated[NDArray[np.uint16], Packed(("<u2",), 2)]
 
@@ -90,10 +90,13 @@ class Currents(Reply):
     tia_range: U8
     """The range that was used: one code is 2**tia_range steps of Identity.amperes_per_code."""
 
+    counted: int | None = field(default=None, kw_only=True, metadata=NOT_SENT)
+    """Lines that saturated, where a board in this process has counted them."""
+
     @property
     def saturated(self) -> int:
         """How many lines saturated the converter."""
-        return int(np.count_nonzero(self.over_range))
+        return int(np.count_nonzero(self.over_range)) if self.counted is None else self.counted
 
     @property
     def over_range(self) -> NDArray[np.bool_]:

@@ -15,6 +15,8 @@ class Activation(NamedTuple):
 
     value: Callable[[Floats], Floats]
     slope: Callable[[Floats], Floats]
+    bound: float | None
+    """Largest size of an output, None where there is none."""
 
 
 def sigmoid(z: Floats) -> Floats:
@@ -29,15 +31,15 @@ def relu(z: Floats) -> Floats:
 
 def softmax(z: Floats) -> Floats:
     """Shares (batch, classes) that add up to 1 in each row."""
-    raised = np.exp(z - z.max(axis=1, keepdims=True))
-    return raised / raised.sum(axis=1, keepdims=True)
+    raised = np.exp(z - np.maximum.reduce(z, axis=1, keepdims=True))
+    return raised / np.add.reduce(raised, axis=1, keepdims=True)
 
 
 ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
     {
-        "sigmoid": Activation(sigmoid, lambda y: y * (1.0 - y)),
-        "tanh": Activation(np.tanh, lambda y: 1.0 - y * y),
-        "relu": Activation(relu, lambda y: (y > 0.0).astype(np.float64)),
+        "sigmoid": Activation(sigmoid, lambda y: y * (1.0 - y), 1.0),
+        "tanh": Activation(np.tanh, lambda y: 1.0 - y * y, 1.0),
+        "relu": Activation(relu, lambda y: (y > 0.0).astype(np.float64), None),
     }
 )
 

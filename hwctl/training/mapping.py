@@ -31,6 +31,8 @@ class Placed:
     """Columns of the layer's device matrix."""
     shapes: tuple[list[PulseShape], list[PulseShape]]
     """Pulse shapes of SET and RESET, one a drive level."""
+    usual: tuple[PulseShape, PulseShape]
+    """Those of the drive levels that single-level schedules use."""
 
 
 class PairedLayer:
@@ -56,8 +58,8 @@ class PairedLayer:
         # Where a board has no transposed VMM, errors go back through the last read-back.
         self.transposes = all(t.crossbar.has(Feature.VMM_T) for t in self.tiles)
 
-    @staticmethod
-    def _placed(tile: Tile, crossbar: Crossbar) -> Placed:
+    def _placed(self, tile: Tile, crossbar: Crossbar) -> Placed:
+        shapes = crossbar.drive_levels(Polarity.SET), crossbar.drive_levels(Polarity.RESET)
         region = crossbar.region(slice(tile.row, tile.row + tile.rows), slice(tile.col, tile.col + tile.cols))
         return Placed(
             tile,
@@ -65,20 +67,33 @@ class PairedLayer:
             region,
             slice(tile.first_input, tile.first_input + tile.rows),
             slice(tile.first_line, tile.first_line + tile.cols),
-            (crossbar.drive_levels(Polarity.SET), crossbar.drive_levels(Polarity.RESET)),
+            shapes,
+            (shapes[0][self.model.usual[0]], shapes[1][self.model.usual[1]]),
         )
 
     # -- signals -------------------------------------------------------------------------------------------------
 
-    def forward(self, inputs: Floats) -> Floats:
+    def forward(self, inputs: Floats, bound: float | None = None) -> Floats:
         """Return x W (batch, outputs) of inputs (batch, inputs + 1), bias input included: a VMM on the array.
 
-        Inputs beyond 1 in size are scaled down to the converter's range, and the sums back up.
+        bound: largest size of an input, where it is known. Inputs beyond 1 are scaled down to the converter's range,
+        and the sums back up.
         """
-        largest = max(float(inputs.max()), -float(inputs.min()))
-        scale = largest if largest > 1.0 else 1.0
-        sums = self._sense(inputs, FULL_SCALE / scale, transposed=False)
-        return (sums[:, 0::2] - sums[:, 1::2]) * (scale / (FULL_SCALE * self.k))
+        if bound is None:
+            bound = max(float(inputs.max()), -float(inputs.min()))
+        share = FULL_SCALE / max(bound, 1.0)
+        if self._whole:
+            return self._forward_tile(self.tiles[0], inputs, share)
+        found = np.zeros((len(inputs), self.outputs))
+        for placed in self.tiles:
+            outputs = slice(placed.lines.start // 2, placed.lines.stop // 2)
+            found[:, outputs] += self._forward_tile(placed, inputs[:, placed.inputs], share)
+        return found
+
+    def _forward_tile(self, placed: Placed, inputs: Floats, share: float) -> Floats:
+        volts = share * placed.crossbar.read_voltage
+        currents = placed.crossbar.vmm(inputs * volts, placed.region, g_max=self.model.g_max)
+        return (currents[:, 0::2] - currents[:, 1::2]) * (1.0 / (volts * self.k))
 
     def backward(self, deltas: Floats) -> Floats:
         """Return deltas W^T (batch, inputs + 1) of deltas (batch, outputs): a transposed VMM.
@@ -87,28 +102,22 @@ class PairedLayer:
         """
         if not self.transposes:
             return deltas @ self.weights().T
-        scale = np.abs(deltas).max(axis=1, keepdims=True)
-        scale[scale == 0.0] = 1.0
+        # The floor keeps a vector of zeros from being divided by 0.
+        scale = np.maximum(np.maximum.reduce(np.abs(deltas), axis=1, keepdims=True), 1e-300)
         lines = np.empty((len(deltas), self.lines))
-        lines[:, 0::2] = deltas / scale
+        np.divide(deltas, scale, out=lines[:, 0::2])
         np.negative(lines[:, 0::2], out=lines[:, 1::2])
-        return self._sense(lines, FULL_SCALE, transposed=True) * (scale / (FULL_SCALE * self.k))
-
-    def _sense(self, values: Floats, drive: float, *, transposed: bool) -> Floats:
-        """Return currents over read voltage, in S, of inputs values * drive in shares of the read voltage."""
         if self._whole:
-            return self._sense_tile(self.tiles[0], values, drive, transposed)
-        found = np.zeros((len(values), self.rows if transposed else self.lines))
+            return self._backward_tile(self.tiles[0], lines, scale)
+        found = np.zeros((len(deltas), self.rows))
         for placed in self.tiles:
-            driven, sensed = (placed.lines, placed.inputs) if transposed else (placed.inputs, placed.lines)
-            found[:, sensed] += self._sense_tile(placed, values[:, driven], drive, transposed)
+            found[:, placed.inputs] += self._backward_tile(placed, lines[:, placed.lines], scale)
         return found
 
-    def _sense_tile(self, placed: Placed, values: Floats, drive: float, transposed: bool) -> Floats:
-        crossbar = placed.crossbar
-        multiply = crossbar.vmm_t if transposed else crossbar.vmm
-        currents = multiply(values * (drive * crossbar.read_voltage), placed.region, g_max=self.model.g_max)
-        return currents * (1.0 / crossbar.read_voltage)
+    def _backward_tile(self, placed: Placed, lines: Floats, scale: Floats) -> Floats:
+        volts = FULL_SCALE * placed.crossbar.read_voltage
+        currents = placed.crossbar.vmm_t(lines * volts, placed.region, g_max=self.model.g_max)
+        return currents * (scale * (1.0 / (volts * self.k)))
 
     # -- weights -------------------------------------------------------------------------------------------------
 
@@ -202,7 +211,7 @@ class PairedLayer:
     def outer(self, x: NDArray[np.int8], d: NDArray[np.int8], slots: int) -> None:
         """Send events x (events, inputs + 1) and d (events, lines) in coincidence mode; what is known ages."""
         for placed in self.tiles:
-            sets, resets = (placed.shapes[p][self.model.usual[p]] for p in (0, 1))
+            sets, resets = placed.usual
             rows = x if self._whole else np.ascontiguousarray(x[:, placed.inputs])
             lines = d if self._whole else np.ascontiguousarray(d[:, placed.lines])
             placed.crossbar.outer(rows, lines, sets, resets, placed.region, slots=slots)

@@ -19,8 +19,8 @@ class Products(Protocol):
     rows: int
     outputs: int
 
-    def forward(self, inputs: Floats) -> Floats:
-        """Return inputs W (batch, outputs) of inputs (batch, rows)."""
+    def forward(self, inputs: Floats, bound: float | None) -> Floats:
+        """Return inputs W (batch, outputs) of inputs (batch, rows), none larger than `bound` where that is known."""
 
     def backward(self, deltas: Floats) -> Floats:
         """Return deltas W^T (batch, rows) of deltas (batch, outputs)."""
@@ -50,13 +50,16 @@ class Network:
         self.loss = LOSSES[loss]
 
     def forward(self, x: Floats) -> Pass:
-        """Return the pass of inputs x (batch, features + 1), the last column of which is the bias input 1."""
+        """Return the pass of inputs x (batch, features + 1), 0 to 1, the last column being the bias input 1."""
         inputs = [x]
+        bound: float | None = 1.0  # a Dataset's features are 0 to 1
         for layer in self.layers[:-1]:
-            hidden = np.ones((len(x), layer.outputs + 1))
-            hidden[:, :-1] = self._activation.value(layer.forward(inputs[-1]))
+            hidden = np.empty((len(x), layer.outputs + 1))
+            hidden[:, -1] = 1.0
+            hidden[:, :-1] = self._activation.value(layer.forward(inputs[-1], bound))
             inputs.append(hidden)
-        return Pass(inputs, self.loss.output(self.layers[-1].forward(inputs[-1])))
+            bound = self._activation.bound
+        return Pass(inputs, self.loss.output(self.layers[-1].forward(inputs[-1], bound)))
 
     def backward(self, done: Pass, wanted: Floats) -> list[Floats]:
         """Return each layer's derivative of the summed loss by its sums, (batch, outputs); wanted: one-hot."""

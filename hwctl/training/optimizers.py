@@ -24,6 +24,8 @@ class Optimizer(ABC):
     default_rate: ClassVar[float]
     moments: ClassVar[tuple[str, ...]] = ()
     """Names of the arrays that it keeps for every layer."""
+    follows_loss: ClassVar[bool] = False
+    """True where `step` looks at the loss."""
 
     def __init__(
         self,
@@ -169,6 +171,7 @@ class MomentumGlobalRate(Momentum):
     name = "momentum-global-rate"
     default_rate = 0.02
     moments = ("m",)
+    follows_loss = True
     growth: ClassVar[float] = 1.002
     shrink: ClassVar[float] = 0.995
     smoothing: ClassVar[float] = 0.98

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from math import ceil
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -10,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwctl.errors import BadInput
-from hwctl.protocol.codes import MAX_SLOTS
+from hwctl.training.kernels import BIDIRECTIONAL, FIXED_REFERENCE, SET_ONLY, outer_events
 from hwctl.training.moves import Mover
 
 Floats = NDArray[np.float64]
-
-STREAM_SCALE = 128  # an event vector's entry over this is the probability of a bit
 
 
 class Schedule(ABC):
@@ -107,54 +104,16 @@ class Outer(Schedule):
         inputs: (events, inputs + 1) a layer; deltas: (events, outputs) a layer.
         """
         for mover, x, delta in zip(self.movers, inputs, deltas, strict=True):
-            for events, lines in _events(mover, x, delta):
-                _send(mover, events, lines, rate)
+            layer, pairs = mover.layer, _PAIRS[mover.policy]
+            # Under `bidirectional` both cells of a pair move by half.
+            cells = 0.5 if pairs == BIDIRECTIONAL else 1.0
+            rows, lines, slots = outer_events(x, delta, -cells * rate * layer.k / layer.model.quantum, pairs)
+            if slots:
+                layer.outer(rows, lines, slots)
             mover.updates += 1
 
 
-def _events(mover: Mover, x: Floats, delta: Floats) -> list[tuple[Floats, Floats]]:
-    """Return event vectors of rows and of device columns; on one-way devices only such as SET."""
-    lines = np.zeros((len(delta), mover.layer.lines))
-    if mover.policy == "set-only":
-        parts = []
-        for sign in (1.0, -1.0):
-            lines = np.zeros_like(lines)
-            lines[:, 0::2] = np.maximum(-sign * delta, 0.0)
-            lines[:, 1::2] = np.maximum(sign * delta, 0.0)
-            parts.append((np.maximum(sign * x, 0.0), lines))
-        return [part for part in parts if part[0].any()]
-    lines[:, 0::2] = -delta
-    if mover.policy == "bidirectional":
-        # Both cells of a pair move by half.
-        lines *= 0.5
-        lines[:, 1::2] = -lines[:, 0::2]
-    return [(x, lines)]
-
-
-def _send(mover: Mover, x: Floats, d: Floats, rate: float) -> None:
-    """Send events so that on average cell (i, j) moves by rate * k * x_i * d_j."""
-    layer = mover.layer
-    x_top = np.abs(x).max(axis=1, keepdims=True)
-    d_top = np.abs(d).max(axis=1, keepdims=True)
-    pulses = x_top * d_top
-    if not pulses.all():  # an event without an effect would divide by 0
-        effective = pulses[:, 0] > 0.0
-        x, d, x_top, d_top, pulses = (values[effective] for values in (x, d, x_top, d_top, pulses))
-        if not pulses.size:
-            return
-    pulses *= rate * layer.k / layer.model.quantum
-    most = float(pulses.max())
-    # As many slots as the largest product needs, so that probabilities are as large, and streams as short, as can be.
-    repeats = max(ceil(most / MAX_SLOTS), 1)
-    slots = min(ceil(most), MAX_SLOTS)
-    # x and d get the same largest probability: the root of the event's pulses a slot.
-    share = np.sqrt(pulses * ((STREAM_SCALE - 1) ** 2 / (slots * repeats)))
-    x_codes = np.rint(x * (share / x_top)).astype(np.int8)
-    d_codes = np.rint(d * (share / d_top)).astype(np.int8)
-    if repeats > 1:
-        x_codes, d_codes = np.repeat(x_codes, repeats, axis=0), np.repeat(d_codes, repeats, axis=0)
-    layer.outer(x_codes, d_codes, slots)
-
+_PAIRS = MappingProxyType({"bidirectional": BIDIRECTIONAL, "fixed-reference": FIXED_REFERENCE, "set-only": SET_ONLY})
 
 SCHEDULES: Mapping[str, type[Schedule]] = MappingProxyType(
     {kind.name: kind for kind in (Accumulate, Cell, Outer, Sign)}

@@ -28,6 +28,7 @@ Metrics = dict[str, float]
 
 EVALUATION_BATCH = 256
 REBALANCE_EVERY = 500  # updates
+SCORED_AT_ONCE = 64  # updates
 UNITS = {"mean": "S", "variance": "S^2", "remainder": "S", "before": "S"}
 
 
@@ -69,6 +70,7 @@ class Trainer:
         self._train_x, self._test_x = with_bias(data.train_x), with_bias(data.test_x)
         self._wanted = np.eye(data.classes)
         self.progress = Progress()
+        self._scored: list[tuple[Floats, NDArray[np.int64]]] = []
         self.history: list[Metrics] = []
         self.before: list[Floats] = []
         """Device matrices in S where training started."""
@@ -88,6 +90,7 @@ class Trainer:
 
     def checkpoint(self) -> Checkpoint:
         """Return the whole state of the run."""
+        self._score()
         totals, cell_pulses = self._counter.state(time.perf_counter() - self._since)
         values: dict[str, Any] = {
             "config": self.config.to_toml(),
@@ -180,33 +183,48 @@ class Trainer:
                 if stop():
                     return False
                 chosen = order[progress.position : progress.position + self.batch]
-                self._update(chosen)
+                self.update(chosen)
                 progress.position += len(chosen)
-                progress.samples += len(chosen)
                 on_batch(progress)
             self._end_epoch()
             on_epoch(self.history[-1])
         return True
 
-    def _update(self, chosen: NDArray[np.int64]) -> None:
-        x, labels = self._train_x[chosen], self.data.train_y[chosen]
-        wanted = self._wanted[labels]
+    def update(self, chosen: NDArray[np.int64]) -> None:
+        """Train on a batch of rows of the training part. Raises RunError where the loss is no number any more."""
+        x, labels = self._train_x.take(chosen, axis=0), self.data.train_y.take(chosen)
+        wanted = self._wanted.take(labels, axis=0)
         done = self.network.forward(x)
-        loss = float(self.network.loss.value(done.output, wanted).sum())
-        if not np.isfinite(loss):
-            raise RunError(f"the loss is {loss} after {self.progress.samples} samples; lower the learning rate")
-        self.progress.loss_sum += loss
-        self.progress.correct += int((done.output.argmax(axis=1) == labels).sum())
+        self._scored.append((done.output, labels))
+        if len(self._scored) == SCORED_AT_ONCE:
+            self._score()
         deltas = self.network.backward(done, wanted)
         if isinstance(self.schedule, Outer):
             self.schedule.apply_events(done.inputs, deltas, self.optimizer.rate * self._rate_share() / len(chosen))
         else:
             share = self._rate_share()
-            changes = self.optimizer.step(gradients(done, deltas), loss / len(chosen))
+            follows = self.optimizer.follows_loss
+            loss = float(self.network.loss.value(done.output, wanted).mean()) if follows else 0.0
+            changes = self.optimizer.step(gradients(done, deltas), loss)
             self.schedule.apply([share * change for change in changes])
         self.progress.updates += 1
+        self.progress.samples += len(chosen)
         if self.progress.updates % REBALANCE_EVERY == 0:
             self._rebalance()
+
+    def _score(self) -> None:
+        """Add loss and right answers of the updates since the last call: many at once, as each alone takes long."""
+        if not self._scored:
+            return
+        outputs, labels = (np.concatenate(parts) for parts in zip(*self._scored, strict=True))
+        self._scored.clear()
+        losses = self.network.loss.value(outputs, self._wanted[labels])
+        if not np.isfinite(losses).all():
+            raise RunError(f"the loss is no number after {self.progress.samples} samples; lower the learning rate")
+        # One by one, so that the sum does not depend on how they were grouped.
+        for loss in losses.tolist():
+            self.progress.loss_sum += loss
+        self.progress.correct += int((outputs.argmax(axis=1) == labels).sum())
 
     def _rate_share(self) -> float:
         """Return what is left of the learning rate: it falls linearly, so that a noisy device comes to rest."""
@@ -221,6 +239,7 @@ class Trainer:
 
     def _end_epoch(self) -> None:
         progress = self.progress
+        self._score()
         self._rebalance()
         count = len(self._train_x)
         progress.epoch, progress.position = progress.epoch + 1, 0
@@ -228,7 +247,7 @@ class Trainer:
         progress.loss_sum, progress.correct = 0.0, 0
 
     def _measure(self, train_loss: float, train_accuracy: float) -> Metrics:
-        test_accuracy = self.accuracy(self._test_x, self.data.test_y)
+        test_accuracy = self.test_accuracy()
         totals = self._counter.totals(time.perf_counter() - self._since)
         pulses = totals.pulses_set + totals.pulses_reset
         weights = sum(m.layer.rows * m.layer.outputs for m in self.movers)
@@ -249,6 +268,10 @@ class Trainer:
             "rebalances": sum(m.rebalances for m in self.movers),
             "pulses_per_update": pulses / max(self.progress.updates, 1),
         }
+
+    def test_accuracy(self) -> float:
+        """Return the share of test rows that the network on the array classifies rightly."""
+        return self.accuracy(self._test_x, self.data.test_y)
 
     def accuracy(self, x: Floats, labels: NDArray[np.int64]) -> float:
         """Return the share of rows that the network on the array classifies rightly."""

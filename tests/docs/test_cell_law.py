@@ -178,7 +178,8 @@ def vmm_by_kernel(row):
     array = array_of({**row, "k": 0}, cell_of(row), read=row["read"])
     sums = np.array([[row["sum"]]], np.int64)
     scale = {8: 7, 16: 15}[row["bits"]]
-    out = array.convert(sums, row["line"], bool(row["transposed"]), row["voltage"], scale, row["range"], row["index"])
+    by_row = bool(row["transposed"])
+    out, _ = array.convert(sums, row["line"], by_row, row["voltage"], scale, row["range"], row["index"])
     return {"current": int(out[0, 0])}
 
 

@@ -5,7 +5,7 @@ import sys
 import numba
 
 from hwctl import __version__
-from hwctl.emulator.compiled import cache_folder, compiler
+from hwctl.compiled import cache_folder, compiler
 
 
 def test_the_cache_folder_follows_the_source(tmp_path, monkeypatch):
@@ -47,7 +47,7 @@ print(total(4))
 """
 SOURCE = """
 from pathlib import Path
-from hwctl.emulator.compiled import compiler
+from hwctl.compiled import compiler
 
 @compiler(Path(__file__))
 def total(n):

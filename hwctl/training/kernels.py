@@ -1,0 +1,96 @@
+"""Compiled loops of the host's side of an update: at batch 1, numpy's overhead a call would be most of the time."""
+
+from math import ceil, sqrt
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from hwctl.compiled import compiler
+
+Array: TypeAlias = Any  # numba infers the types at the call
+Int: TypeAlias = Any
+
+BIDIRECTIONAL, FIXED_REFERENCE, SET_ONLY = range(3)
+
+_MAX_SLOTS = 32
+_LARGEST = 127.0  # size of the largest entry of an event vector: 1/128 is the unit of a bit's probability
+
+_compiled = compiler(Path(__file__))
+
+
+@_compiled
+def _largest(values: Array) -> float:
+    top = 0.0
+    for value in values:
+        top = max(top, abs(value))
+    return top
+
+
+@_compiled
+def _fill(values: Array, factor: float, codes: Array) -> None:
+    for i in range(values.size):
+        codes[i] = np.int8(np.rint(values[i] * factor))
+
+
+@_compiled
+def _spread(codes: Array, pairs: Int, lines: Array) -> None:
+    """Write the lines G+ and G- of every output's code."""
+    for j in range(codes.size):
+        code = np.int64(codes[j])
+        lines[2 * j] = code
+        lines[2 * j + 1] = -code if pairs == BIDIRECTIONAL else 0
+
+
+@_compiled
+def _spread_set_only(x_codes: Array, d_codes: Array, x: Array, lines: Array) -> None:
+    """Write two events, of the positive and of the negative inputs, that only SET: G+ for a rise, G- for a fall."""
+    for part in range(2):
+        sign = 1 - 2 * part
+        for i in range(x_codes.size):
+            x[part, i] = max(sign * np.int64(x_codes[i]), 0)
+        for j in range(d_codes.size):
+            code = sign * np.int64(d_codes[j])
+            lines[part, 2 * j] = max(code, 0)
+            lines[part, 2 * j + 1] = max(-code, 0)
+
+
+@_compiled
+def outer_events(x: Array, d: Array, pulses: float, pairs: Int) -> tuple[Array, Array, Int]:
+    """Turn outer products into events of bit streams for differential pairs.
+
+    x: (events, rows); d: (events, outputs); pulses: of G+ for x_i * d_j = 1. Returns event vectors of rows and of
+    device columns, int8, and the slots with which G+ of (i, j) gets pulses * x_i * d_j on average; slots 0 where
+    nothing is to be done. An event that needs more slots than there are is repeated.
+    """
+    count = x.shape[0]
+    tops = np.empty((count, 2))
+    most = 0.0
+    for e in range(count):
+        tops[e, 0], tops[e, 1] = _largest(x[e]), _largest(d[e])
+        most = max(most, abs(pulses) * tops[e, 0] * tops[e, 1])
+    if not most > 0.0:
+        return np.empty((0, x.shape[1]), np.int8), np.empty((0, 2 * d.shape[1]), np.int8), 0
+    # As many slots as the largest product needs, so that probabilities are as large, and streams as short, as can be.
+    repeats: Int = max(np.int64(ceil(most / _MAX_SLOTS)), 1)
+    slots: Int = min(np.int64(ceil(most)), _MAX_SLOTS)
+    parts = 2 if pairs == SET_ONLY else 1
+    rows = np.zeros((count * repeats * parts, x.shape[1]), np.int8)
+    lines = np.zeros((count * repeats * parts, 2 * d.shape[1]), np.int8)
+    x_codes, d_codes = np.empty(x.shape[1], np.int8), np.empty(d.shape[1], np.int8)
+    for e in range(count):
+        size = abs(pulses) * tops[e, 0] * tops[e, 1]
+        if size == 0.0:
+            continue
+        # x and d get the same largest probability: the root of the event's pulses a slot.
+        share = sqrt(size / (slots * repeats)) * _LARGEST
+        _fill(x[e], share / tops[e, 0], x_codes)
+        _fill(d[e], (share if pulses > 0.0 else -share) / tops[e, 1], d_codes)
+        for r in range(repeats):
+            at = (e * repeats + r) * parts
+            if parts == 2:
+                _spread_set_only(x_codes, d_codes, rows[at : at + 2], lines[at : at + 2])
+            else:
+                rows[at] = x_codes
+                _spread(d_codes, pairs, lines[at])
+    return rows, lines, slots
