@@ -217,7 +217,7 @@ def _epoch_line(metrics: dict[str, float], epochs: int) -> str:
 
 
 def _report(trainer: "Trainer", folder: "RunFolder", summary: dict[str, Any]) -> None:
-    from hwctl.report import LayerSnapshot, write_report  # noqa: PLC0415
+    from hwctl.report import LayerSnapshot, write_report, write_training_plot  # noqa: PLC0415
 
     layers = [
         LayerSnapshot(
@@ -232,6 +232,7 @@ def _report(trainer: "Trainer", folder: "RunFolder", summary: dict[str, Any]) ->
         for n, (mover, pulses) in enumerate(zip(trainer.movers, trainer.cell_pulses(), strict=True))
     ]
     write_report(folder.path, summary, trainer.history, layers)
+    write_training_plot(folder.path / "training.png", summary, trainer.history)
 
 
 def _conclude(console: Console, summary: dict[str, Any], folder: "RunFolder") -> None:

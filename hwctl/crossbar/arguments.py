@@ -1,5 +1,7 @@
 """What a caller gives, checked and brought into the form that commands carry."""
 
+from operator import index
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -16,14 +18,18 @@ def region_of(rows: Lines, cols: Lines, shape: tuple[int, int]) -> Region:
 
 
 def _span(name: str, lines: Lines, count: int) -> tuple[int, int]:
-    if isinstance(lines, int):
-        lines = slice(lines, lines + 1)
     if isinstance(lines, Region):
         raise LimitError(f"{name}: a region stands for rows and columns; give it alone")
-    if lines.step not in (None, 1):
-        raise LimitError(f"{name} with step {lines.step}; give contiguous lines")
-    first = 0 if lines.start is None else lines.start
-    last = count if lines.stop is None else lines.stop
+    try:
+        if not isinstance(lines, slice):
+            lines = slice(index(lines), index(lines) + 1)
+        step = 1 if lines.step is None else index(lines.step)
+        first = 0 if lines.start is None else index(lines.start)
+        last = count if lines.stop is None else index(lines.stop)
+    except TypeError:
+        raise LimitError(f"{name} {lines}; give whole numbers") from None
+    if step != 1:
+        raise LimitError(f"{name} with step {step}; give contiguous lines")
     if not 0 <= first < last <= count:
         raise LimitError(f"{name} {first}:{last} of an array with {count}; give 0 <= first < last <= {count}")
     return first, last
@@ -50,6 +56,33 @@ def within(part: Region, region: Region) -> tuple[slice, slice]:
     )
 
 
+def cell_list(
+    rows: ArrayLike, cols: ArrayLike, shape: tuple[int, int]
+) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+    """Return rows and columns of listed cells, (cells,) each. Raises LimitError where one is outside an array."""
+    places = np.asarray(rows), np.asarray(cols)
+    if places[0].ndim != 1 or places[0].shape != places[1].shape:
+        raise LimitError(f"rows {places[0].shape} and columns {places[1].shape} of listed cells; give (cells,) of both")
+    for place, end in zip(places, shape, strict=True):
+        if place.size and (place.dtype.kind not in "iu" or place.min() < 0 or place.max() >= end):
+            raise LimitError(f"a listed cell is outside the array of {shape[0]} x {shape[1]}, or no whole number")
+    return np.ascontiguousarray(places[0], np.uint16), np.ascontiguousarray(places[1], np.uint16)
+
+
+def event_vectors(x: ArrayLike, d: ArrayLike, shape: tuple[int, int]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    """Return event vectors (events, lines) as bytes. Raises LimitError where they do not fit a region of `shape`."""
+    vectors = np.asarray(x), np.asarray(d)
+    wanted = tuple((len(vectors[0]) if vectors[0].ndim else 0, lines) for lines in shape)
+    if (vectors[0].shape, vectors[1].shape) != wanted or wanted[0][0] == 0:
+        raise LimitError(f"x {vectors[0].shape} and d {vectors[1].shape} for {shape[0]} rows, {shape[1]} columns")
+    for vector in vectors:
+        if vector.dtype != np.int8 and (
+            vector.dtype.kind not in "iu" or vector.min(initial=0) < -128 or vector.max(initial=0) > 127
+        ):
+            raise LimitError("an event vector holds fractions, or values beyond -128 to 127; scale it")
+    return np.ascontiguousarray(vectors[0], np.int8), np.ascontiguousarray(vectors[1], np.int8)
+
+
 def pulse_counts(counts: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.int8]:
     """Return signed pulse counts as bytes. Raises LimitError on another shape, on fractions and beyond 127."""
     wanted = np.asarray(counts)
@@ -70,8 +103,9 @@ def shape_pair(set_shape: PulseShape, reset_shape: PulseShape) -> tuple[PulseSha
 
 def averages_log2(averages: int) -> int:
     """Return log2 of a number of averages. Raises LimitError where it is no power of two up to 4096."""
-    log2 = averages.bit_length() - 1
-    if averages < 1 or averages != 1 << log2 or log2 > codes.MAX_AVERAGES_LOG2:
+    number = index(averages) if hasattr(averages, "__index__") else 0
+    log2 = number.bit_length() - 1
+    if number < 1 or number != 1 << log2 or log2 > codes.MAX_AVERAGES_LOG2:
         raise LimitError(f"{averages} averages; give a power of two from 1 to {1 << codes.MAX_AVERAGES_LOG2}")
     return log2
 

@@ -8,10 +8,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwctl.crossbar import fallback, snapshot
-from hwctl.crossbar.arguments import averages_log2, pulse_counts, ramp_of, shape_pair, within
+from hwctl.crossbar.arguments import (
+    averages_log2,
+    cell_list,
+    event_vectors,
+    pulse_counts,
+    ramp_of,
+    shape_pair,
+    within,
+)
 from hwctl.crossbar.port import Port
 from hwctl.crossbar.results import ArrayStatus, Floats, FormResult, Lines, OnOverRange, PulseShape, VerifyResult
-from hwctl.crossbar.sensing import multiply
+from hwctl.crossbar.sensing import multiply, readings
 from hwctl.crossbar.shapes import PulseShapes
 from hwctl.errors import LimitError, OverRange, Unsupported
 from hwctl.links import Link, open_link
@@ -109,7 +117,9 @@ class Crossbar:
 
         Raises LimitError beyond the board's limits.
         """
-        code = self.units.code("read voltage", voltage, self.identity.volts_per_code, self.identity.max_read, "V")
+        code = self.units.code(
+            "read voltage", voltage, self.identity.volts_per_code, self.identity.max_read, "V", lowest=1
+        )
         time = self.units.code("settle time", settle, self.identity.seconds_per_code, 0xFFFFFFFF, "s")
         self.port.ask(commands.ConfigureRead(code, READ_RANGE, time, half_select), replies.Done)
         self.units.read_voltage = code * self.identity.volts_per_code
@@ -128,11 +138,7 @@ class Crossbar:
         region = self.region(rows, cols)
         log2 = averages_log2(averages)
         index = self._take(averages)
-        parts = self.port.parts(region, bytes_per_cell=2)
-        readings = self.port.ask_all([commands.Read(p, log2, READ_RANGE, index) for p in parts], replies.Readings)
-        found = np.empty(region.shape)
-        for part, reply in zip(parts, readings, strict=True):
-            found[within(part, region)] = self.units.conductances(reply.readings)
+        found = self.units.conductances(readings(self.port, region, log2, index))
         if over_range == "raise" and np.isnan(found).any():
             raise OverRange(
                 f"{np.isnan(found).sum()} of {found.size} cells saturate the converter; lower the read voltage"
@@ -157,7 +163,7 @@ class Crossbar:
         """
         region = self.region(rows, cols)
         if not self._vmm:
-            return fallback.vmm(self, voltages, region, transposed=False)
+            return fallback.vmm(self, voltages, region, transposed=False, over_range=over_range)
         index = self._take(len(np.asarray(voltages)))
         return multiply(self.port, commands.Vmm, region, voltages, index, g_max=g_max, bits=bits, over_range=over_range)
 
@@ -174,7 +180,7 @@ class Crossbar:
         """Drive columns, sense rows: as `vmm`, with voltages (batch, cols) and currents (batch, rows)."""
         region = self.region(rows, cols)
         if not self._vmm_t:
-            return fallback.vmm(self, voltages, region, transposed=True)
+            return fallback.vmm(self, voltages, region, transposed=True, over_range=over_range)
         index = self._take(len(np.asarray(voltages)))
         return multiply(
             self.port, commands.VmmT, region, voltages, index, g_max=g_max, bits=bits, over_range=over_range
@@ -207,7 +213,10 @@ class Crossbar:
         if not self.has(Feature.MEASURE):
             return fallback.measure(self, drives[0], drives[1], region)
         if tia_range is None:
-            tia_range = self.units.range_for(across.sum(axis=0).max() / self.read_voltage * codes.NO_READING)
+            peak = across.sum(axis=0).max() * codes.NO_READING * self.identity.siemens_per_code
+            tia_range = self.units.range_for(self.units.current_code(peak))
+        if not self.units.has_range(tia_range):
+            raise LimitError(f"TIA range {tia_range}; {self.link.url} has {self.identity.tia_ranges.tolist()}")
         row_codes, col_codes = (np.rint(v / volts).astype(np.int16) for v in drives)
         gate_code = self.units.code("gate voltage", gate, volts, 0xFFFF, "V")
         command = commands.Measure(region, row_codes, col_codes, gate_code, tia_range, self._take(1))
@@ -247,16 +256,12 @@ class Crossbar:
         self, rows: ArrayLike, cols: ArrayLike, counts: ArrayLike, set_shape: PulseShape, reset_shape: PulseShape
     ) -> tuple[int, int]:
         """Apply signed counts to listed cells of the array, each (cells,). Returns SET and RESET pulses."""
-        places = np.asarray(rows), np.asarray(cols)
-        if places[0].size == 0:
-            return 0, 0
-        if any(
-            place.min() < 0 or place.max() >= end for place, end in zip(places, (self.rows, self.cols), strict=True)
-        ):
-            raise LimitError(f"a listed cell is outside the array of {self.rows} x {self.cols}")
+        places = cell_list(rows, cols, (self.rows, self.cols))
         wanted = pulse_counts(counts, places[0].shape)
         sets, resets = shape_pair(set_shape, reset_shape)
-        at_rows, at_cols = (np.ascontiguousarray(place, np.uint16) for place in places)
+        if wanted.size == 0:
+            return 0, 0
+        at_rows, at_cols = places
         largest = max(self.port.room // 5, 1)  # 5 bytes a cell
         parts = [
             commands.PulseSparse(at_rows[i:end], at_cols[i:end], wanted[i:end], sets.number, resets.number)
@@ -307,21 +312,24 @@ class Crossbar:
         average slots * |x/128| * |d/128| pulses of the product's sign. Returns SET and RESET pulses. Raises LimitError.
         """
         region = self.region(rows, cols)
-        events = np.asarray(x, np.int8), np.asarray(d, np.int8)
+        x_codes, d_codes = event_vectors(x, d, region.shape)
         sets, resets = shape_pair(set_shape, reset_shape)
-        count = len(events[0])
+        count, at_once = len(x_codes), min(max(self.port.room // (region.rows + region.cols), 1), codes.MAX_BATCH)
         event, self.event = self.event, self.event + count & 0xFFFFFFFF
-        command = commands.Outer(region, *events, mode, slots, self.stream_seed, event, sets.number, resets.number)
-        if not self._outer[mode] or self._counted is not None:
-            return fallback.outer(self, command, sets, resets)
-        at_once = min(max(self.port.room // (region.rows + region.cols), 1), codes.MAX_BATCH)
-        if count <= at_once:
-            reply = self.port.ask(command, replies.Pulsed)
-            return reply.set_pulses, reply.reset_pulses
         parts = [
-            replace(command, x=events[0][i : i + at_once], d=events[1][i : i + at_once], event=event + i & 0xFFFFFFFF)
+            commands.Outer(
+                region, x_codes[i : i + at_once], d_codes[i : i + at_once], mode, slots, self.stream_seed,
+                event + i & 0xFFFFFFFF, sets.number, resets.number,
+            )
             for i in range(0, count, at_once)
-        ]
+        ]  # fmt: skip
+        for command in parts:
+            command.check()
+        if not self._outer[mode] or self._counted is not None:
+            return _total([fallback.outer(self, command, sets, resets) for command in parts])
+        if count <= at_once:
+            reply = self.port.ask(parts[0], replies.Pulsed)
+            return reply.set_pulses, reply.reset_pulses
         return _sum_of(self.port.ask_all(parts, replies.Pulsed))
 
     def write_verify(
@@ -354,13 +362,15 @@ class Crossbar:
             region, wanted.astype(np.uint16), self.units.code("tolerance", tolerance, scale, 0xFFFF, "S"), attempts,
             averages_log2(averages), ramp_of(set_shapes), ramp_of(reset_shapes), self.noise_index,
         )  # fmt: skip
+        command.check()
         self._take((attempts + 1) * averages)
-        on_board = self.has(Feature.WRITE_VERIFY) and self._counted is None
+        if not self.has(Feature.WRITE_VERIFY) or self._counted is not None:
+            return fallback.write_verify(self, command)
         done = np.zeros((5, *region.shape), np.int64)
         for part in self.port.parts(region, bytes_per_cell=9):
             place = within(part, region)
             of_part = replace(command, region=part, targets=np.ascontiguousarray(command.targets[place]))
-            reply = self.port.ask(of_part, replies.Verified) if on_board else fallback.write_verify(self, of_part)
+            reply = self.port.ask(of_part, replies.Verified)
             done[:, place[0], place[1]] = (
                 reply.reached, reply.readings, reply.set_pulses, reply.reset_pulses, reply.reads,
             )  # fmt: skip
@@ -386,11 +396,15 @@ class Crossbar:
         code = self.units.code("stop conductance", stop, scale, codes.NO_READING - 1, "S")
         index = self._take((attempts + 1) * averages)
         ramp, log2 = ramp_of(shapes), averages_log2(averages)
+        command = commands.Form(region, ramp, attempts, code, log2, index)
+        command.check()
         done = np.zeros((3, *region.shape), np.int64)
         for part in self.port.parts(region, bytes_per_cell=5):
-            reply = self.port.ask(commands.Form(part, ramp, attempts, code, log2, index), replies.Formed)
+            reply = self.port.ask(replace(command, region=part), replies.Formed)
             place = within(part, region)
             done[:, place[0], place[1]] = reply.formed, reply.readings, reply.pulses
+            if self._counted is not None:
+                self._counted[part.row0 : part.row1, part.col0 : part.col1] += reply.pulses
         return FormResult(done[0].astype(np.bool_), self.units.conductances(done[1]), done[2])
 
     # -- state ---------------------------------------------------------------------------------------------------
@@ -439,4 +453,8 @@ class Crossbar:
 
 def _sum_of(done: Sequence[replies.Pulsed]) -> tuple[int, int]:
     """Return SET and RESET pulses of several commands."""
-    return sum(reply.set_pulses for reply in done), sum(reply.reset_pulses for reply in done)
+    return _total([(reply.set_pulses, reply.reset_pulses) for reply in done])
+
+
+def _total(pulses: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    return sum(sets for sets, _ in pulses), sum(resets for _, resets in pulses)

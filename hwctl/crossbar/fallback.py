@@ -5,21 +5,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hwctl.crossbar.results import Floats, PulseShape
+from hwctl.crossbar.results import Floats, OnOverRange, PulseShape, VerifyResult
+from hwctl.crossbar.sensing import readings
 from hwctl.devices import law
-from hwctl.errors import Unsupported
-from hwctl.protocol import commands, replies
-from hwctl.protocol.codes import MAX_READ_RANGE, NO_READING, OuterMode, Polarity
+from hwctl.errors import LimitError, Unsupported
+from hwctl.protocol import commands
+from hwctl.protocol.codes import NO_READING, OuterMode, Polarity
 from hwctl.protocol.packing import Region
 
 if TYPE_CHECKING:
     from hwctl.crossbar.driver import Crossbar
 
 
-def vmm(crossbar: "Crossbar", voltages: ArrayLike, region: Region, *, transposed: bool) -> Floats:
+def vmm(
+    crossbar: "Crossbar", voltages: ArrayLike, region: Region, *, transposed: bool, over_range: OnOverRange
+) -> Floats:
     """Multiply with conductances that are read for it. Returns currents in A."""
     inputs = crossbar.units.inputs(voltages, 16)[0] * (crossbar.read_voltage / (1 << 15))
-    g = crossbar.read(slice(region.row0, region.row1), slice(region.col0, region.col1))
+    driven = region.cols if transposed else region.rows
+    if inputs.shape[1] != driven:
+        raise LimitError(f"input voltages of shape {inputs.shape} for {driven} driven lines; give (batch, {driven})")
+    g = crossbar.read(region, over_range=over_range)
     product: Floats = inputs @ (g.T if transposed else g)
     return product
 
@@ -30,21 +36,19 @@ def measure(crossbar: "Crossbar", row_volts: Floats, col_volts: Floats, region: 
         raise Unsupported(
             f"{crossbar.link.url} has no MEASURE, and VMM keeps columns at 0 V; give column voltages of 0"
         )
-    rows, cols = slice(region.row0, region.row1), slice(region.col0, region.col1)
-    return crossbar.vmm(row_volts[None, :], rows, cols, bits=16)[0]
+    return crossbar.vmm(row_volts[None, :], region, bits=16)[0]
 
 
 def outer(
     crossbar: "Crossbar", command: commands.Outer, set_shape: PulseShape, reset_shape: PulseShape
 ) -> tuple[int, int]:
     """Send an OUTER as one PULSE an event, with the same pulses. Returns SET and RESET pulses."""
-    command.check()
-    rows, cols = slice(command.region.row0, command.region.row1), slice(command.region.col0, command.region.col1)
+    region = command.region
     ups = downs = 0
     for number in range(len(command.x)):
         counts = event_counts(command, number)
         if counts.any():
-            sent = crossbar.pulse(counts, set_shape, reset_shape, rows, cols)
+            sent = crossbar.pulse(counts, set_shape, reset_shape, region)
             ups, downs = ups + sent[0], downs + sent[1]
     return ups, downs
 
@@ -73,26 +77,21 @@ def streams(values: NDArray[np.int64], line0: int, kind: int, command: commands.
     return np.less(draws >> 1, np.abs(values)[:, None])
 
 
-def write_verify(crossbar: "Crossbar", command: commands.WriteVerify) -> replies.Verified:
-    """Run the write-verify loop on the host, with READ and PULSE: the same readings and pulses as on a board."""
-    command.check()
+def write_verify(crossbar: "Crossbar", command: commands.WriteVerify) -> VerifyResult:
+    """Run the write-verify loop on the host, with READ and PULSE: the same last readings and pulses as on a board."""
     region = command.region
     targets = command.targets.astype(np.int64)
     reached = np.zeros(region.shape, np.bool_)
-    readings = np.zeros(region.shape, np.uint16)
-    pulses = np.zeros((2, *region.shape), np.uint16)
-    reads = np.zeros(region.shape, np.uint16)
+    seen = np.zeros(region.shape, np.int64)
+    pulses = np.zeros((2, *region.shape), np.int64)
+    reads = np.zeros(region.shape, np.int64)
     last = np.full(region.shape, -1)
     shape = np.zeros(region.shape, np.int64)
     ramps = np.array([command.set_ramp, command.reset_ramp], np.int64)
     for n in range(command.attempts + 1):
         index = command.index + (n << command.averages_log2) & 0xFFFFFFFF
-        reply = crossbar.port.ask(
-            commands.Read(region, command.averages_log2, MAX_READ_RANGE, index), replies.Readings
-        ).readings
-        readings = np.where(reached, readings, reply).astype(np.uint16)
+        seen = np.where(reached, seen, readings(crossbar.port, region, command.averages_log2, index))
         reads += ~reached
-        seen = readings.astype(np.int64)
         reached |= (seen != NO_READING) & (np.abs(seen - targets) <= command.tolerance)
         if n == command.attempts or reached.all():
             break
@@ -103,7 +102,7 @@ def write_verify(crossbar: "Crossbar", command: commands.WriteVerify) -> replies
         _pulse_unreached(crossbar, region, np.where(reached, 0, 1 - 2 * polarity), shape, ramps)
         for kind in (Polarity.SET, Polarity.RESET):
             pulses[kind] += ~reached & (polarity == kind)
-    return replies.Verified(reached.astype(np.uint8), readings, pulses[0], pulses[1], reads)
+    return VerifyResult(reached, crossbar.units.conductances(seen), pulses[0], pulses[1], reads)
 
 
 def _pulse_unreached(
@@ -116,4 +115,4 @@ def _pulse_unreached(
     """Pulse each cell that is not there yet once, with its own shape."""
     sets = np.where(counts > 0, shape, ramps[0, 0]).astype(np.uint8)
     resets = np.where(counts < 0, shape, ramps[1, 0]).astype(np.uint8)
-    crossbar.pulse_levels(counts, sets, resets, slice(region.row0, region.row1), slice(region.col0, region.col1))
+    crossbar.pulse_levels(counts, sets, resets, region)

@@ -1,7 +1,7 @@
 """What the driver takes and returns, in SI units."""
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, SupportsIndex, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from hwctl.protocol.codes import Polarity
 from hwctl.protocol.packing import Region
 
 Floats: TypeAlias = NDArray[np.float64]
-Lines: TypeAlias = slice | int | Region
+Lines: TypeAlias = slice | SupportsIndex | Region
 OnOverRange: TypeAlias = Literal["raise", "nan"]
 
 

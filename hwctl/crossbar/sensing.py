@@ -1,15 +1,28 @@
-"""Products on the array: voltages on one side's lines, currents of the other's."""
+"""What converters say: readings of cells, and products of voltages on one side's lines as currents of the other's."""
 
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from hwctl.crossbar.arguments import within
 from hwctl.crossbar.port import Port
 from hwctl.crossbar.results import Floats, OnOverRange
 from hwctl.errors import LimitError
 from hwctl.protocol import codes, commands, replies
 from hwctl.protocol.packing import Region
+
+
+def readings(port: Port, region: Region, averages_log2: int, index: int) -> NDArray[np.uint16]:
+    """Read a region in parts that the board takes. Returns codes (rows, cols). index: noise index of each cell."""
+    parts = port.parts(region, bytes_per_cell=2)
+    replied = port.ask_all(
+        [commands.Read(part, averages_log2, codes.MAX_READ_RANGE, index) for part in parts], replies.Readings
+    )
+    found = np.empty(region.shape, np.uint16)
+    for part, reply in zip(parts, replied, strict=True):
+        found[within(part, region)] = reply.readings
+    return found
 
 
 def multiply(
@@ -27,12 +40,15 @@ def multiply(
 
     index: noise index of the first vector.
     """
-    inputs, largest = port.units.inputs(voltages, bits)
-    # One ampere code is one siemens code at the read voltage.
-    peak = largest / (1 << bits - 1) * (codes.NO_READING if g_max is None else g_max / port.identity.siemens_per_code)
-    tia_range = port.units.range_for(peak)
-    sensed = region.rows if kind is commands.VmmT else region.cols
-    at_once = port.room // max(inputs.itemsize * inputs.shape[1], 2 * sensed)
+    units = port.units
+    inputs, largest = units.inputs(voltages, bits)
+    sensed, driven = region.shape if kind is commands.VmmT else (region.cols, region.rows)
+    if inputs.shape[1] != driven or len(inputs) == 0:
+        raise LimitError(f"input voltages of shape {inputs.shape} for {driven} driven lines; give (batch, {driven})")
+    highest = codes.NO_READING * port.identity.siemens_per_code if g_max is None else g_max
+    peak = largest / (1 << bits - 1) * units.read_voltage * highest
+    tia_range = units.range_for(units.current_code(peak))
+    at_once = min(port.room // max(inputs.itemsize * driven, 2 * sensed), codes.MAX_BATCH)
     if len(inputs) <= at_once:
         return _sense(port, kind(region, inputs, tia_range, index), over_range)
     if at_once < 1:

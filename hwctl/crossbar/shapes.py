@@ -21,8 +21,8 @@ class PulseShapes:
         limit = identity.max_form_amplitude if polarity == Polarity.FORM else identity.max_amplitude
         key = (
             polarity,
-            code("pulse amplitude", amplitude, identity.volts_per_code, limit, "V"),
-            code("pulse width", width, identity.seconds_per_code, identity.max_width, "s"),
+            code("pulse amplitude", amplitude, identity.volts_per_code, limit, "V", lowest=1),
+            code("pulse width", width, identity.seconds_per_code, identity.max_width, "s", lowest=1),
             code("gate voltage", gate, identity.volts_per_code, 0xFFFF, "V"),
             code("compliance", compliance, identity.compliance_per_code, 0xFFFF, "A"),
         )

@@ -23,12 +23,18 @@ class Units:
         self._url = url
         self._ranges: list[int] = identity.tia_ranges.tolist()
 
-    def code(self, name: str, value: float, scale: float, limit: int, unit: str) -> int:
-        """Return a quantity as a code from 0 to `limit`; scale: of one code. Raises LimitError, on NaN as well."""
+    def code(self, name: str, value: float, scale: float, limit: int, unit: str, *, lowest: int = 0) -> int:
+        """Return a quantity as a code from `lowest` to `limit`; scale: of one code. Raises LimitError, also on NaN."""
         code = value / scale
-        if not -0.5 < code < limit + 0.5:
-            raise LimitError(f"{name} {value:.6g} {unit}; {self._url} takes 0 to {limit * scale:.6g} {unit}")
+        if not lowest - 0.5 < code < limit + 0.5 or round(code) < lowest:
+            raise LimitError(
+                f"{name} {value:.6g} {unit}; {self._url} takes {lowest * scale:.6g} to {limit * scale:.6g} {unit}"
+            )
         return round(code)
+
+    def current_code(self, amperes: float) -> float:
+        """Return a current as a fractional code of the most sensitive TIA range."""
+        return amperes / self.identity.amperes_per_code
 
     @property
     def siemens_per_reading(self) -> float:
@@ -70,6 +76,10 @@ class Units:
             if peak < 2047 << tia_range:
                 return tia_range
         return self._ranges[-1]
+
+    def has_range(self, tia_range: int) -> bool:
+        """Return whether the board has a TIA range."""
+        return tia_range in self._ranges
 
     def less_sensitive(self, tia_range: int) -> int | None:
         """Return the next TIA range up, or None where there is none."""

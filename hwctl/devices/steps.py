@@ -10,6 +10,7 @@ from hwctl.devices.device import Device, DriveLevel, Floats
 from hwctl.protocol.codes import Polarity
 
 GRID = 256  # points of conductance at which a curve is tabulated
+SAMPLE = 4096  # cells drawn to see how they differ
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class StepModel:
     read_noise: float
     """S of one conversion."""
     one_way: bool
+    gain_spread: tuple[float, float]
+    """Standard deviation of cells' own SET and RESET steps over their mean (d2d)."""
 
     @classmethod
     def of(cls, device: Device) -> "StepModel":
@@ -39,6 +42,7 @@ class StepModel:
         position = np.linspace(0.0, 1.0, GRID)
         span = device.g_max - device.g_min
         levels = device.levels_of(Polarity.SET), device.levels_of(Polarity.RESET)
+        usual = len(levels[0]) // 2, len(levels[1]) // 2
         means, sigmas = [], []
         for polarity, sign in ((Polarity.SET, 1.0), (Polarity.RESET, -1.0)):
             curves = [device.curve(level, position) for level in levels[polarity]]
@@ -50,11 +54,30 @@ class StepModel:
             levels=levels,
             means=(means[0], means[1]),
             sigmas=(sigmas[0], sigmas[1]),
-            usual=(len(levels[0]) // 2, len(levels[1]) // 2),
+            usual=usual,
             write_noise=device.write_noise,
             read_noise=device.read_noise,
             one_way=device.one_way,
+            gain_spread=_gain_spread(device, means, usual),
         )
+
+    @cached_property
+    def reach(self) -> tuple[Floats, Floats]:
+        """Return (levels, GRID) in S: how far trains of any length take a cell where steps end within the range.
+
+        So it is with a gate-limited SET; infinite where a level moves cells up to the bound.
+        """
+        grid = np.linspace(self.g_min, self.g_max, GRID)
+        up = [_to_the_end(grid, means) for means in self.means[0]]
+        down = [-_to_the_end(-grid[::-1], -means[::-1])[::-1] for means in self.means[1]]
+        return np.array(up), np.array(down)
+
+    def moved(
+        self, polarity: int, levels: NDArray[np.int64], at: NDArray[np.int64], number: NDArray[np.int64] | Floats
+    ) -> Floats:
+        """Return the expected change in S by trains of one polarity from grid points `at`; arguments broadcast."""
+        train, end = self.means[polarity][levels, at] * number, self.reach[polarity][levels, at]
+        return np.where(np.abs(train) < np.abs(end), train, end)
 
     @cached_property
     def quantum(self) -> float:
@@ -79,3 +102,27 @@ class StepModel:
         """Return the nearest grid point of conductances in S; beyond the range the bound's."""
         place = (g - self.g_min) * ((GRID - 1) / (self.g_max - self.g_min))
         return np.clip(np.rint(place), 0, GRID - 1).astype(np.int64)
+
+
+def _to_the_end(grid: Floats, steps: Floats) -> Floats:
+    """Return how far steps (towards rising grid points) lead from each point; infinite where they go on to the last."""
+    least = 1e-6 * (grid[1] - grid[0])
+    ends = np.full(grid.size, np.inf)
+    for i in range(grid.size - 2, -1, -1):
+        if steps[i] <= least:
+            ends[i] = grid[i]
+        elif steps[i + 1] <= least and i + 1 < grid.size - 1:
+            ends[i] = grid[i] + steps[i]  # a step that leads past the end is taken whole
+        else:
+            ends[i] = max(ends[i + 1], grid[i] + steps[i])
+    return ends - grid
+
+
+def _gain_spread(device: Device, means: list[Floats], usual: tuple[int, int]) -> tuple[float, float]:
+    """Return how mid-range steps at the usual levels differ between cells: by their gains, and by level offsets."""
+    cells = device.fabricate(np.random.default_rng(0), SAMPLE)
+    found = []
+    for gain, steps, level in zip((cells.gain_set, cells.gain_reset), means, usual, strict=True):
+        own = gain * np.abs(steps[np.clip(level + cells.offset, 0, len(steps) - 1), GRID // 2])
+        found.append(float(own.std() / max(own.mean(), 1e-30)))
+    return found[0], found[1]

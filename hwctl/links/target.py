@@ -76,6 +76,12 @@ def open_link(url: str) -> Link:
     if target.scheme not in found:
         known = ", ".join(f"{name}:" for name in sorted(found)) or "none: is hwctl installed?"
         raise TargetError(f"target '{url}': no scheme '{target.scheme}:'; known: {known}")
-    opener = found[target.scheme].load()
+    point = found[target.scheme]
+    try:
+        opener = point.load()
+    except (ImportError, AttributeError) as error:
+        raise TargetError(
+            f"target '{url}': '{point.value}' cannot be loaded ({error}); reinstall its package"
+        ) from None
     link: Link = opener(target)
     return link

@@ -11,11 +11,14 @@ Counts = NDArray[np.int64]
 MAX_TRAIN = 400  # pulses of one cell in one move: beyond it the step curve has changed under way
 
 
-def plan(model: StepModel, g: Floats, wish: Floats) -> tuple[Counts, Counts, Floats]:
+def plan(
+    model: StepModel, g: Floats, wish: Floats, rng: np.random.Generator | None = None
+) -> tuple[Counts, Counts, Floats]:
     """Choose pulses for cells at conductances g (cells,) in S and wished changes (cells,) in S.
 
     Returns signed counts, drive levels, and the expected changes in S. A device with one level gets the nearest number
-    of pulses; with several, the level and number that come nearest, fewest pulses first.
+    of pulses; with several, the level and number that come nearest, fewest pulses first. rng: round at random instead,
+    so that the expected change is the wish on average.
     """
     at = model.index(g)
     counts = np.zeros(g.shape, np.int64)
@@ -24,21 +27,33 @@ def plan(model: StepModel, g: Floats, wish: Floats) -> tuple[Counts, Counts, Flo
     for polarity, chosen in enumerate((wish > 0, wish < 0)):
         if not chosen.any():
             continue
-        steps = model.means[polarity][:, at[chosen]]
-        picked = _nearest(steps, wish[chosen])
-        counts[chosen] = picked[0] if polarity == 0 else -picked[0]
-        levels[chosen], change[chosen] = picked[1], picked[2]
+        number, level, moved = _nearest(model, polarity, at[chosen], wish[chosen], rng)
+        counts[chosen] = number if polarity == 0 else -number
+        levels[chosen], change[chosen] = level, moved
     return counts, levels, change
 
 
-def _nearest(steps: Floats, wish: Floats) -> tuple[Counts, Counts, Floats]:
-    """Return number, level and expected change for steps (levels, cells) that all have the wish's sign or are 0."""
+def _nearest(
+    model: StepModel, polarity: int, at: Counts, wish: Floats, rng: np.random.Generator | None
+) -> tuple[Counts, Counts, Floats]:
+    """Return number, level and expected change for wishes of one polarity at grid points `at`, each (cells,)."""
+    steps = model.means[polarity][:, at]
     with np.errstate(divide="ignore", invalid="ignore"):
-        number = np.rint(np.where(steps != 0, wish / steps, 0.0))
-    number = np.clip(np.nan_to_num(number), 0, MAX_TRAIN)
-    moved = number * steps
-    # The second term prefers few pulses where two levels come equally near.
-    error = np.abs(wish - moved) + 1e-3 * np.abs(wish) * number / MAX_TRAIN
-    level = error.argmin(axis=0) if len(steps) > 1 else np.zeros(wish.shape, np.int64)
+        exact = np.nan_to_num(np.where(wish * steps > 0, wish / steps, 0.0))
+    every_level = np.arange(len(steps))[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        enough = np.where(steps != 0, np.ceil(model.reach[polarity][:, at] / steps - 1e-9), 0.0)
+    most = np.clip(enough, 0, MAX_TRAIN)  # more would do nothing, or come from another step curve
+    number = np.clip(np.rint(exact), 0, most)
+    if len(steps) == 1:
+        level = np.zeros(wish.shape, np.int64)
+    else:
+        moved = model.moved(polarity, every_level, at, number)
+        # The second term prefers few pulses where two levels come equally near.
+        error = np.abs(wish - moved) + 1e-3 * np.abs(wish) * number / MAX_TRAIN
+        level = error.argmin(axis=0)
     cells = np.arange(wish.size)
-    return number[level, cells].astype(np.int64), level.astype(np.int64), moved[level, cells]
+    if rng is not None:
+        number = np.clip(np.floor(exact + rng.random(wish.size)), 0, most)
+    taken = number[level, cells].astype(np.int64)
+    return taken, level.astype(np.int64), model.moved(polarity, level, at, taken)

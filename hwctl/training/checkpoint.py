@@ -69,7 +69,7 @@ class Checkpoint:
                         arrays[name] = np.array(item)
 
                 file.visititems(take)
-        except (OSError, KeyError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
+        except (OSError, KeyError, ValueError, RuntimeError, TypeError) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
             raise RunError(f"{path} is no readable checkpoint ({reason}); start the run again") from None
         return cls(values, arrays)

@@ -2,8 +2,10 @@
 
 import sys
 from dataclasses import asdict, dataclass, fields
+from math import inf
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_type_hints
 
 from hwctl.errors import BadInput, RunError
 
@@ -62,8 +64,8 @@ class TrainConfig:
             ("largest weight", self.largest_weight),
             ("siemens per weight", self.siemens_per_weight),
         ):
-            if size is not None and not size > 0:
-                raise BadInput(f"{name} {size}; give a number above 0")
+            if size is not None and not 0 < size < inf:
+                raise BadInput(f"{name} {size}; give a finite number above 0")
         if not 0 <= self.final_rate <= 1:
             raise BadInput(f"final rate {self.final_rate}; give a share from 0 to 1")
         if self.start not in ("programmed", "fabricated"):
@@ -98,16 +100,28 @@ class TrainConfig:
             import tomllib  # noqa: PLC0415
         else:
             import tomli as tomllib  # noqa: PLC0415
+        advice = "delete it, or restore it from a copy"
         try:
             found: dict[str, Any] = tomllib.loads(text)
-            unknown = set(found) - {field.name for field in fields(cls)}
-            if unknown:
-                raise RunError(
-                    f"{where}: unknown entries {', '.join(sorted(unknown))}; was it written by a newer hwctl?"
-                )
-            for name in ("targets", "hidden"):
-                if name in found:
-                    found[name] = tuple(found[name])
-            return cls(**found)
-        except (tomllib.TOMLDecodeError, TypeError, BadInput) as error:
-            raise RunError(f"{where}: {error}; delete it, or restore it from a copy") from None
+        except tomllib.TOMLDecodeError as error:
+            raise RunError(f"{where}: {error}; {advice}") from None
+        unknown = set(found) - {field.name for field in fields(cls)}
+        if unknown:
+            raise RunError(f"{where}: unknown entries {', '.join(sorted(unknown))}; was it written by a newer hwctl?")
+        try:
+            return cls(**{name: _typed(name, value) for name, value in found.items()})
+        except BadInput as error:
+            raise RunError(f"{where}: {error}; {advice}") from None
+
+
+def _typed(name: str, value: Any) -> Any:
+    """Return an entry of config.toml as its field's type. Raises BadInput where it is of another."""
+    wanted = get_type_hints(TrainConfig)[name]
+    kinds = set(get_args(wanted)) if isinstance(wanted, UnionType) else {wanted}
+    for kind in kinds:
+        inner = get_args(kind)
+        if inner and isinstance(value, list) and all(type(item) is inner[0] for item in value):
+            return tuple(value)
+        if type(value) is kind or (kind is float and type(value) is int):
+            return value
+    raise BadInput(f"{name} = {value!r} is of a wrong type")

@@ -16,6 +16,8 @@ BIDIRECTIONAL, FIXED_REFERENCE, SET_ONLY = range(3)
 _MAX_SLOTS = 32
 _LARGEST = 127.0  # size of the largest entry of an event vector: 1/128 is the unit of a bit's probability
 
+_MASK = 0xFFFFFFFF
+
 _compiled = compiler(Path(__file__))
 
 
@@ -28,9 +30,22 @@ def _largest(values: Array) -> float:
 
 
 @_compiled
-def _fill(values: Array, factor: float, codes: Array) -> None:
+def _fraction(seed: Int, number: Int) -> float:
+    """Return a draw from 0 to below 1 that depends on seed and number alone (Wellons' hash32)."""
+    x = (seed * 0x9E3779B1 + number * 0x85EBCA77) & _MASK
+    x = ((x ^ x >> 16) * 0x7FEB352D) & _MASK
+    x = ((x ^ x >> 15) * 0x846CA68B) & _MASK
+    return (x ^ x >> 16) / 4294967296.0
+
+
+@_compiled
+def _fill(values: Array, factor: float, seed: Int, first: Int, codes: Array) -> None:
+    """Scale to codes, rounded at random: entries below one code count on average as well."""
     for i in range(values.size):
-        codes[i] = np.int8(np.rint(values[i] * factor))
+        code = 0.0
+        if values[i] != 0.0:
+            code = np.floor(values[i] * factor + _fraction(seed, first + i))
+        codes[i] = np.int8(min(max(code, -_LARGEST), _LARGEST))
 
 
 @_compiled
@@ -56,12 +71,13 @@ def _spread_set_only(x_codes: Array, d_codes: Array, x: Array, lines: Array) -> 
 
 
 @_compiled
-def outer_events(x: Array, d: Array, pulses: float, pairs: Int) -> tuple[Array, Array, Int]:
+def outer_events(x: Array, d: Array, pulses: float, pairs: Int, seed: Int) -> tuple[Array, Array, Int]:
     """Turn outer products into events of bit streams for differential pairs.
 
     x: (events, rows); d: (events, outputs); pulses: of G+ for x_i * d_j = 1. Returns event vectors of rows and of
     device columns, int8, and the slots with which G+ of (i, j) gets pulses * x_i * d_j on average; slots 0 where
-    nothing is to be done. An event that needs more slots than there are is repeated.
+    nothing is to be done. An event that needs more slots than there are is repeated. seed: of the roundings, one more
+    for each event.
     """
     count = x.shape[0]
     tops = np.empty((count, 2))
@@ -84,8 +100,8 @@ def outer_events(x: Array, d: Array, pulses: float, pairs: Int) -> tuple[Array, 
             continue
         # x and d get the same largest probability: the root of the event's pulses a slot.
         share = sqrt(size / (slots * repeats)) * _LARGEST
-        _fill(x[e], share / tops[e, 0], x_codes)
-        _fill(d[e], (share if pulses > 0.0 else -share) / tops[e, 1], d_codes)
+        _fill(x[e], share / tops[e, 0], seed + e, 0, x_codes)
+        _fill(d[e], (share if pulses > 0.0 else -share) / tops[e, 1], seed + e, x.shape[1], d_codes)
         for r in range(repeats):
             at = (e * repeats + r) * parts
             if parts == 2:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from hwctl.crossbar import Crossbar, PulseShape
 from hwctl.crossbar.driver import FULL_SCALE
 from hwctl.devices.steps import StepModel
+from hwctl.errors import RunError
 from hwctl.protocol.codes import MAX_PULSES, Feature, Polarity
 from hwctl.protocol.packing import Region
 from hwctl.training.placement import Tile
@@ -80,7 +81,9 @@ class PairedLayer:
         and the sums back up.
         """
         if bound is None:
-            bound = max(float(inputs.max()), -float(inputs.min()))
+            bound = float(np.abs(inputs).max())
+            if not np.isfinite(bound):
+                raise RunError("an activation is no number any more; lower the learning rate")
         share = FULL_SCALE / max(bound, 1.0)
         if self._whole:
             return self._forward_tile(self.tiles[0], inputs, share)

@@ -11,7 +11,8 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 STUCK_SHARE = 0.1  # a cell that made less than this share of a large programmed move is taken for stuck
-LARGE_MOVE = 0.15  # of the range: a move from which stuck cells can be told
+LARGE_MOVE = 0.05  # of the range: a move from which stuck cells can be told,
+CERTAIN = 6.0  # and which is so many times what noise does
 
 
 class Mover:
@@ -40,25 +41,33 @@ class Mover:
         """Moves made, for pulses an update."""
         self.rebalances = 0
 
-    def move_weights(self, rows: Counts, outputs: Counts, wish: Floats) -> Floats:
-        """Change G+ - G- of weights at (rows, outputs) by `wish` in S, each (weights,). Returns expected changes."""
+    def move_weights(
+        self, rows: Counts, outputs: Counts, wish: Floats, rng: np.random.Generator | None = None
+    ) -> Floats:
+        """Change G+ - G- of weights at (rows, outputs) by `wish` in S, each (weights,). Returns expected changes.
+
+        rng: round pulses at random and without bias, not to the nearest.
+        """
         lines = 2 * outputs
         mean, frozen = self.layer.tracker.mean, self.frozen
         plus, minus = self._split(wish, mean[rows, lines], mean[rows, lines + 1], self.layer.model)
         if frozen.any():
             plus, minus = _around_frozen(plus, minus, frozen[rows, lines], frozen[rows, lines + 1])
+        if self.layer.model.one_way:
+            # What would lower a cell, as the share of a stuck partner does, is left out: a RESET takes all.
+            plus, minus = np.maximum(plus, 0.0), np.maximum(minus, 0.0)
         cells = np.concatenate((rows, rows)), np.concatenate((lines, lines + 1))
-        change = self.move_cells(cells, np.concatenate((plus, minus)))
+        change = self.move_cells(cells, np.concatenate((plus, minus)), rng)
         return change[: wish.size] - change[wish.size :]
 
-    def move_cells(self, cells: Cells, wish: Floats) -> Floats:
+    def move_cells(self, cells: Cells, wish: Floats, rng: np.random.Generator | None = None) -> Floats:
         """Change conductances by `wish` in S; reads first where too little is known. Returns expected changes."""
         layer = self.layer
         moving = (wish != 0.0) & ~self.frozen[cells]
         stale = moving & layer.tracker.stale(wish, cells, self._reread_share)
         if stale.any():
             layer.read_cells((cells[0][stale], cells[1][stale]), self._averages)
-        counts, levels, change = plan(layer.model, layer.tracker.mean[cells], np.where(moving, wish, 0.0))
+        counts, levels, change = plan(layer.model, layer.tracker.mean[cells], np.where(moving, wish, 0.0), rng)
         if self._budget is not None:
             self._keep_budget(cells, counts, change)
         pulsed = counts != 0
@@ -89,14 +98,24 @@ class Mover:
             found = layer.read(self._averages)
         span = model.g_max - model.g_min
         wished = target - start
-        large = np.abs(wished) > LARGE_MOVE * span
+        large = np.abs(wished) > max(LARGE_MOVE * span, CERTAIN * self._least_change())
         with np.errstate(invalid="ignore"):
             self.frozen |= large & ~((found - start) * np.sign(wished) > STUCK_SHARE * np.abs(wished))
+
+    def _least_change(self) -> float:
+        """Return the change in S below which noise may hide a move."""
+        model, levels = self.layer.model, self.layer.model.usual
+        step = max(float(np.median(model.sigmas[p][levels[p]])) for p in (0, 1))
+        return float(np.hypot(np.hypot(step, model.write_noise), model.read_noise / np.sqrt(self._averages)))
 
     def _reset_above(self, cells: Cells, target: Floats) -> None:
         model, layer = self.layer.model, self.layer
         tolerance = 0.02 * (model.g_max - model.g_min)
         high = (layer.tracker.mean[cells] > target + tolerance) & ~self.frozen[cells]
+        if self._budget is not None:
+            over = high & (self.spent[cells] >= self._budget)
+            self.frozen[cells[0][over], cells[1][over]] = True
+            high &= ~over
         chosen = cells[0][high], cells[1][high]
         if high.any():
             self.spent[chosen] += 1

@@ -1,6 +1,6 @@
 """Where layers go: each layer's matrix cut into tiles, and the tiles placed on the rows and columns of arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from hwctl.errors import LimitError
@@ -35,37 +35,47 @@ def place(shapes: Sequence[tuple[int, int]], arrays: Sequence[tuple[int, int]]) 
     number of columns, as a differential pair stays together. Tiles are laid out on shelves: left to right, then
     below. Raises LimitError that names how many arrays would do.
     """
-    height = min(rows for rows, _ in arrays)
-    width = min(cols for _, cols in arrays) & ~1
-    if width < 2:
+    sizes = [(rows, cols & ~1) for rows, cols in arrays]
+    if min(cols for _, cols in sizes) < 2:
         raise LimitError("an array with one column holds no differential pair; use one with 2 columns or more")
-    shelves = _Shelves(arrays)
+    shelves = _Shelves(sizes)
     placed: list[list[Tile]] = []
-    for rows, cols in shapes:
+    for shape in shapes:
         tiles = []
-        for first_input in range(0, rows, height):
-            for first_line in range(0, cols, width):
-                block = min(height, rows - first_input), min(width, cols - first_line)
-                spot = shelves.take(*block)
-                if spot is None:
-                    raise LimitError(_too_small(shapes, arrays, height, width))
-                tiles.append(Tile(*spot, first_input, block[0], first_line, block[1]))
+        for first_input, first_line, rows, cols in _blocks(shape, sizes):
+            spot = shelves.take(rows, cols)
+            if spot is None:
+                raise LimitError(_too_small(shapes, arrays, sizes))
+            tiles.append(Tile(*spot, first_input, rows, first_line, cols))
         placed.append(tiles)
     return placed
 
 
-def _too_small(shapes: Sequence[tuple[int, int]], arrays: Sequence[tuple[int, int]], height: int, width: int) -> str:
-    unlimited = _Shelves([(height, width)] * 4096)
-    used = -1
-    for rows, cols in shapes:
-        for i in range(0, rows, height):
-            for j in range(0, cols, width):
-                spot = unlimited.take(min(height, rows - i), min(width, cols - j))
-                used = 4095 if spot is None else max(used, spot[0])
-    sizes = ", ".join(f"{rows} x {cols}" for rows, cols in arrays)
+def _blocks(shape: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, int, int]]:
+    """Yield first row, first column, rows and columns of a matrix' blocks: itself where an array takes it whole."""
+    rows, cols = shape
+    whole = any(rows <= height and cols <= width for height, width in sizes)
+    height = rows if whole else min(height for height, _ in sizes)
+    width = cols if whole else min(width for _, width in sizes)
+    for first_input in range(0, rows, height):
+        for first_line in range(0, cols, width):
+            yield first_input, first_line, min(height, rows - first_input), min(width, cols - first_line)
+
+
+def _too_small(
+    shapes: Sequence[tuple[int, int]], arrays: Sequence[tuple[int, int]], sizes: Sequence[tuple[int, int]]
+) -> str:
+    """Say how many arrays would do: the given ones, and more like the last."""
+    enough = _Shelves([*sizes, *[sizes[-1]] * 4096])
+    needed = 0
+    for shape in shapes:
+        for _, _, rows, cols in _blocks(shape, sizes):
+            spot = enough.take(rows, cols)
+            needed = 4096 if spot is None else max(needed, spot[0] + 1)
+    given = ", ".join(f"{rows} x {cols}" for rows, cols in arrays)
     return (
         f"the network's layers {', '.join(f'{r} x {c}' for r, c in shapes)} (with bias rows and paired columns) do not "
-        f"fit {len(arrays)} array(s) of {sizes}; give --target {used + 1} times, or a larger array"
+        f"fit {len(arrays)} array(s) of {given}; give --target {needed} times, or a larger array"
     )
 
 

@@ -59,8 +59,9 @@ class RunFolder:
         write_file(self.path / METRICS, text.getvalue().encode())
         try:
             checkpoint.save(self.path)
-        except OSError as error:
-            raise RunError(f"cannot write the checkpoint in {self.path}: {error}; free some space") from None
+        except (OSError, RuntimeError) as error:  # h5py raises RuntimeError where closing a file fails
+            reason = str(error).splitlines()[0]
+            raise RunError(f"cannot write the checkpoint in {self.path}: {reason}; free some space") from None
 
     def load(self) -> Checkpoint:
         """Return the checkpoint. Raises RunError where it is missing or damaged."""

@@ -71,7 +71,7 @@ class Cell(Schedule):
             whole = np.floor(wanted + self.rng.random(wanted.shape))
             rows, outputs = np.nonzero(whole)
             if rows.size:
-                mover.move_weights(rows, outputs, whole[rows, outputs] * quantum)
+                mover.move_weights(rows, outputs, whole[rows, outputs] * quantum, self.rng)
 
 
 class Sign(Schedule):
@@ -107,7 +107,8 @@ class Outer(Schedule):
             layer, pairs = mover.layer, _PAIRS[mover.policy]
             # Under `bidirectional` both cells of a pair move by half.
             cells = 0.5 if pairs == BIDIRECTIONAL else 1.0
-            rows, lines, slots = outer_events(x, delta, -cells * rate * layer.k / layer.model.quantum, pairs)
+            pulses = -cells * rate * layer.k / layer.model.quantum
+            rows, lines, slots = outer_events(x, delta, pulses, pairs, layer.tiles[0].crossbar.event)
             if slots:
                 layer.outer(rows, lines, slots)
             mover.updates += 1

@@ -73,7 +73,9 @@ def _sized(url: str, shapes: Sequence[tuple[int, int]], seed: int, *, alone: boo
         added += [f"rows={rows}", f"cols={cols}"]
     if "seed" not in target.options:
         added.append(f"seed={seed}")
-    return url + ("&" if "?" in url else "?" if added else "") + "&".join(added)
+    if not added:
+        return url
+    return url + ("&" if target.options else "" if url.endswith("?") else "?") + "&".join(added)
 
 
 def largest_weight(config: TrainConfig) -> float:

@@ -29,18 +29,17 @@ class Tracker:
         """
         model = self._model
         at = model.index(self.mean[where])
-        down = (counts < 0).astype(np.int64)
         number = np.abs(counts)
-        means = np.where(
-            down, model.means[1][np.where(down, levels, 0), at], model.means[0][np.where(down, 0, levels), at]
-        )
-        sigmas = np.where(
-            down, model.sigmas[1][np.where(down, levels, 0), at], model.sigmas[0][np.where(down, 0, levels), at]
-        )
+        moved, sigmas = np.zeros(at.shape), np.zeros(at.shape)
+        for polarity, pulsed in enumerate((counts > 0, counts < 0)):
+            if pulsed.any():
+                chosen = levels[pulsed], at[pulsed]
+                moved[pulsed] = model.moved(polarity, *chosen, number[pulsed])
+                spread = model.gain_spread[polarity] * moved[pulsed]  # a cell's own gain acts on the whole train
+                sigmas[pulsed] = np.sqrt(number[pulsed] * model.sigmas[polarity][chosen] ** 2 + spread**2)
         # A train of a device that saturates must not be predicted past where its steps end.
-        moved = self.mean[where] + number * means
-        self.mean[where] = np.clip(moved, model.g_min, model.g_max)
-        self.variance[where] += number * sigmas**2 + model.write_noise**2 * (number > 0)
+        self.mean[where] = np.clip(self.mean[where] + moved, model.g_min, model.g_max)
+        self.variance[where] += sigmas**2 + model.write_noise**2 * (number > 0)
 
     def forget(self) -> None:
         """Take back what was known: pulses were sent that nobody counted cell by cell."""

@@ -67,6 +67,8 @@ class Trainer:
         self.schedule = schedules.get(config.schedule)(self.movers, fire_threshold=config.fire_threshold, rng=self._rng)
         if not self.schedule.dense and config.optimizer != "sgd":
             raise BadInput(f"schedule '{config.schedule}' sends events of rank 1; add --optimizer sgd")
+        if not self.schedule.dense and config.pulse_budget is not None:
+            raise BadInput(f"schedule '{config.schedule}' knows no pulse budget of a cell; take another schedule")
         self._train_x, self._test_x = with_bias(data.train_x), with_bias(data.test_x)
         self._wanted = np.eye(data.classes)
         self.progress = Progress()
@@ -130,10 +132,10 @@ class Trainer:
             if values["config"] != self.config.to_toml():
                 raise RunError("the checkpoint belongs to another run than config.toml; restore the one that is wrong")
             self._resume_boards(values, arrays)
-            self._resume_host(values, arrays)
             self._counter = Counter(self.crossbars)
             pulses = [arrays[f"array{n}/pulses"] for n in range(len(self.crossbars))]
             self._counter.carry(values["totals"], pulses)
+            self._resume_host(values, arrays)  # may read the arrays back, which counts
         except (KeyError, IndexError, ValueError, TypeError) as error:
             raise RunError(f"the checkpoint lacks or garbles {error}; start the run again") from None
 

@@ -34,7 +34,7 @@ class EcRam(Device):
     up_down_d2d: float = 0.01
     """Spread of the RESET step against the SET step, relative."""
     step_c2c: float = 0.3
-    """Standard deviation of one step over dw_min."""
+    """Standard deviation of one step over its mean."""
     siemens_per_weight: float = 20e-6
     """S per unit of w. Assumed."""
     g_centre: float = 50e-6
@@ -72,7 +72,7 @@ class EcRam(Device):
             step = self.dw_min * (1 - self.gamma_set * w / self.w_max)
         else:
             step = self.dw_min * (1 - self.gamma_reset * w / self.w_min)
-        return step / nominal, np.full(w.shape, self.step_c2c * self.dw_min / nominal)
+        return step / nominal, self.step_c2c * step / nominal
 
     def fabricate(self, rng: np.random.Generator, n: int) -> Cells:
         """Draw bounds, then steps in fractions of each cell's own range."""
