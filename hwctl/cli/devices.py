@@ -1,13 +1,19 @@
 """`hwctl devices`: the device presets, and plots of how they answer pulses."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from hwctl.cli.output import Json, quantity, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hwctl.devices.device import Device
+    from hwctl.devices.steps import StepModel
 
 
 def devices(
@@ -25,16 +31,7 @@ def devices(
     chosen = [presets.get(name) for name in names or presets.PRESETS]
     models = [StepModel.of(device) for device in chosen]
     if json is None:
-        console = Console()
-        table = Table(title="Device presets")
-        for column in ("device", "range", "levels", "symmetry", "source", "assumed"):
-            table.add_column(column, overflow="fold")
-        for device, model in zip(chosen, models, strict=True):
-            symmetry = "-" if model.symmetry_point is None else quantity(model.symmetry_point, "S")
-            bounds = f"{quantity(model.g_min, 'S')} - {quantity(model.g_max, 'S')}"
-            levels = " + ".join(str(len(kind)) for kind in model.levels)
-            table.add_row(device.name, bounds, levels, symmetry, device.source, "; ".join(device.assumed))
-        console.print(table)
+        _show(chosen, models)
     if plot is not None:
         from hwctl.devices.response import respond  # noqa: PLC0415
         from hwctl.report import plot_device_response  # noqa: PLC0415
@@ -57,3 +54,17 @@ def devices(
         for device, model in zip(chosen, models, strict=True)
     ]
     write_json(json, {"devices": rows})
+
+
+def _show(chosen: "Sequence[Device]", models: "Sequence[StepModel]") -> None:
+    console = Console(highlight=False)
+    table = Table(title="Device presets")
+    for column in ("device", "what it is", "range", "levels", "symmetry"):
+        table.add_column(column)
+    for device, model in zip(chosen, models, strict=True):
+        symmetry = "-" if model.symmetry_point is None else quantity(model.symmetry_point, "S")
+        bounds = f"{quantity(model.g_min, 'S')} - {quantity(model.g_max, 'S')}"
+        table.add_row(device.name, device.title, bounds, " + ".join(str(len(kind)) for kind in model.levels), symmetry)
+    console.print(table)
+    for device in chosen:
+        console.print(f"[bold]{device.name}[/bold]: {device.source}. Assumed: {'; '.join(device.assumed)}.")

@@ -61,6 +61,9 @@ def train(
         Path | None, typer.Option(help="Folder with the data files; MNIST: else HWCTL_DATA, else downloaded.")
     ] = None,
     run: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Run folder; default runs/TASK-N.")] = None,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write report.html, its CSV files and training.png.")
+    ] = True,
     resume: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Go on with an interrupted run.")] = None,
     json: Json = None,
 ) -> None:
@@ -77,7 +80,7 @@ def train(
         raise BadInput("name a task to train, or a run to go on with: 'hwctl train wbc', 'hwctl train --resume FOLDER'")
     if resume is not None:
         folder = RunFolder(resume)
-        _train(folder.config(), folder, json, resuming=True)
+        _train(folder.config(), folder, json, resuming=True, report=report)
         return
     assert task is not None
     if target and device:
@@ -95,7 +98,7 @@ def train(
         )
     )  # fmt: skip
     path = run or RunFolder.next_free(Path("runs"), task)
-    _train(config, RunFolder(path), json, resuming=False)
+    _train(config, RunFolder(path), json, resuming=False, report=report)
 
 
 def _sizes(text: str | None) -> tuple[int, ...] | None:
@@ -107,7 +110,7 @@ def _sizes(text: str | None) -> tuple[int, ...] | None:
         raise BadInput(f"hidden layers '{text}'; give sizes joined by commas, for example 100,50") from None
 
 
-def _train(config: "TrainConfig", folder: "RunFolder", json: Path | None, *, resuming: bool) -> None:
+def _train(config: "TrainConfig", folder: "RunFolder", json: Path | None, *, resuming: bool, report: bool) -> None:
     """Open everything, train, save, and report."""
     from hwctl.training import setup  # noqa: PLC0415
     from hwctl.training.runfolder import RunFolder  # noqa: PLC0415
@@ -131,13 +134,16 @@ def _train(config: "TrainConfig", folder: "RunFolder", json: Path | None, *, res
                 console.print("the board cannot restore its state: cells were read back, bits will differ")
         _loop(console, trainer, folder)
         summary = trainer.summary()
-        _report(trainer, folder, summary)
+        if report:
+            _report(trainer, folder, summary)
     finally:
         for crossbar in crossbars:
             crossbar.close()
     write_json(folder.path / "summary.json", summary)
     write_json(json, summary)
-    _conclude(console, summary, folder)
+    _conclude(console, summary)
+    if report:
+        console.print(f"report: {folder.path / 'report.html'}", highlight=False, soft_wrap=True)
 
 
 def _introduce(console: Console, trainer: "Trainer", folder: "RunFolder") -> None:
@@ -235,7 +241,7 @@ def _report(trainer: "Trainer", folder: "RunFolder", summary: dict[str, Any]) ->
     write_training_plot(folder.path / "training.png", summary, trainer.history)
 
 
-def _conclude(console: Console, summary: dict[str, Any], folder: "RunFolder") -> None:
+def _conclude(console: Console, summary: dict[str, Any]) -> None:
     from hwctl.cli.output import quantity  # noqa: PLC0415
 
     console.print(
@@ -246,4 +252,3 @@ def _conclude(console: Console, summary: dict[str, Any], folder: "RunFolder") ->
         highlight=False,
         soft_wrap=True,
     )
-    console.print(f"report: {folder.path / 'report.html'}", highlight=False, soft_wrap=True)

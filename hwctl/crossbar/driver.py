@@ -394,10 +394,10 @@ class Crossbar:
             )
         scale = self.units.siemens_per_reading
         code = self.units.code("stop conductance", stop, scale, codes.NO_READING - 1, "S")
-        index = self._take((attempts + 1) * averages)
-        ramp, log2 = ramp_of(shapes), averages_log2(averages)
-        command = commands.Form(region, ramp, attempts, code, log2, index)
+        log2 = averages_log2(averages)
+        command = commands.Form(region, ramp_of(shapes), attempts, code, log2, self.noise_index)
         command.check()
+        self._take((attempts + 1) * averages)
         done = np.zeros((3, *region.shape), np.int64)
         for part in self.port.parts(region, bytes_per_cell=5):
             reply = self.port.ask(replace(command, region=part), replies.Formed)

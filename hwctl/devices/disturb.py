@@ -69,7 +69,9 @@ class Disturb:
             raise DeviceError("events or reads are not whole, or reads below 0: give counts as integers")
         moved = _soft(start, self.half_select, half_selects.astype(np.int64))
         signed_reads = times.astype(np.int64) * (1 if self.read >= 0.0 else -1)
-        return moved + _soft(start + moved, abs(self.read), signed_reads)
+        end = start + moved
+        end = end + _soft(end, abs(self.read), signed_reads)
+        return np.asarray(np.clip(end, 0.0, 1.0) - start, dtype=np.float64)
 
 
 def _soft(position: Floats, share: float, events: NDArray[np.int64]) -> Floats:

@@ -49,7 +49,7 @@ class Counter:
         """Return the totals; host_seconds: of this process."""
         now = self._now()
         now.host_seconds = host_seconds
-        return Totals(
+        found = Totals(
             **{
                 field.name: getattr(self._carried, field.name)
                 + getattr(now, field.name)
@@ -57,6 +57,9 @@ class Counter:
                 for field in fields(Totals)
             }
         )
+        # A tick is 10 ns or more: so a resumed run's sum is that of an uninterrupted one.
+        found.array_seconds = round(found.array_seconds, 9)
+        return found
 
     def cell_pulses(self) -> list[NDArray[np.int64]]:
         """Return the pulses of each array's cells since the run's start, (rows, cols) each."""

@@ -83,7 +83,7 @@ class PairedLayer:
         if bound is None:
             bound = float(np.abs(inputs).max())
             if not np.isfinite(bound):
-                raise RunError("an activation is no number any more; lower the learning rate")
+                raise RunError("an activation is no number any more, so the loss is none; lower the learning rate")
         share = FULL_SCALE / max(bound, 1.0)
         if self._whole:
             return self._forward_tile(self.tiles[0], inputs, share)

@@ -1,0 +1,101 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from hwctl.devices import presets
+from hwctl.training.tasks import TASKS
+
+
+def results(path):
+    return json.loads(path.read_text())
+
+
+def test_info_tells_geometry_and_limits_in_si_units(run, tmp_path):
+    code, _, _ = run("info", "--target", "emulator:?device=hfox-1t1r&rows=12&cols=7", "--json", "info.json")
+    found = results(tmp_path / "info.json")
+    assert code == 0
+    assert (found["rows"], found["cols"], found["device"]) == (12, 7, "hfox-1t1r")
+    assert found["max_pulse_volts"] == pytest.approx(2.5)
+    assert found["max_read_volts"] == pytest.approx(0.5)
+    gates = [level["gate_volts"] for level in found["drive_levels"] if level["polarity"] == "SET"]
+    assert (len(gates), gates[0], gates[-1]) == (32, pytest.approx(0.7), pytest.approx(2.0))
+    code, out, _ = run("info")
+    assert code == 0
+    assert "64" in out
+
+
+def test_read_writes_what_it_shows(run, tmp_path):
+    arguments = ("read", "--target", "emulator:?device=linear&rows=6&cols=5", "--rows", "1:4", "--cols", "2")
+    code, out, _ = run(*arguments, "--csv", "g.csv", "--json", "g.json")
+    assert code == 0
+    rows = list(csv.reader((tmp_path / "g.csv").read_text().splitlines()))
+    values = np.array(rows, float)
+    assert values.shape == (3, 1)
+    found = results(tmp_path / "g.json")
+    np.testing.assert_allclose(np.array(found["conductances_siemens"]) * 1e6, values, rtol=1e-4)
+    np.testing.assert_allclose(values, 50.0, atol=0.1)  # a linear device starts in its middle
+    assert (found["rows"], found["cols"], found["saturated"]) == ([1, 4], [2, 3], 0)
+    _, out, _ = run(*arguments)
+    assert "50.0" in out
+
+
+def test_json_to_stdout_is_json_alone(run):
+    code, out, _ = run("tasks", "--json", "-")
+    assert code == 0
+    assert [task["name"] for task in json.loads(out)["tasks"]] == list(TASKS)
+
+
+def test_program_comes_near_its_targets_on_an_ideal_device(run, tmp_path):
+    (tmp_path / "targets.csv").write_text("20,30,40\n50,60.5,80\n")
+    code, out, _ = run("program", "targets.csv", "--target", "emulator:?device=linear&rows=8&cols=8", "--row", "2",
+                       "--col", "3", "--json", "done.json")  # fmt: skip
+    found = results(tmp_path / "done.json")
+    assert (code, found["cells"]) == (0, 6)
+    assert found["error_median_microsiemens"] < 0.06  # half a step
+    np.testing.assert_allclose(np.array(found["after_siemens"]), [[20e-6, 30e-6, 40e-6], [50e-6, 60.5e-6, 80e-6]],
+                               atol=0.2e-6)  # fmt: skip
+    code, out, _ = run("program", "targets.csv", "--target", "emulator:?device=linear")
+    assert "6 cells" in out
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("50,x\n", "line 1"),
+        ("50,51\n50\n", "line 2"),
+        ("50,nan\n", "line 1"),
+        ("", "is empty"),
+        (None, "cannot be read"),
+        ("50,500\n", "outside 30 to 70 uS; nothing was pulsed"),
+        (",".join(["50"] * 65) + "\n", "columns 0:65 of an array with 64"),
+    ],
+)
+def test_program_refuses_bad_targets_in_one_line(run, tmp_path, content, says):
+    if content is not None:
+        (tmp_path / "targets.csv").write_text(content)
+    code, _, err = run("program", "targets.csv", "--json", "done.json")
+    assert code == 1
+    assert says in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "done.json").exists()
+
+
+def test_devices_lists_and_plots_every_preset(run, tmp_path):
+    code, out, _ = run("devices", "--plot", "response.png", "--json", "devices.json")
+    assert code == 0
+    assert [device["name"] for device in results(tmp_path / "devices.json")["devices"]] == list(presets.PRESETS)
+    assert (tmp_path / "response.png").read_bytes().startswith(b"\x89PNG")
+    assert len(list(tmp_path.glob("response*.csv"))) >= len(presets.PRESETS)
+    code, out, _ = run("devices", "pcm")
+    assert "pcm" in out
+    assert "Assumed" in out
+    assert "linear" not in out
+
+
+def test_a_result_that_cannot_be_written_is_named(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, _, err = run("tasks", "--json", tmp_path / "file" / "x.json")
+    assert code == 1
+    assert "cannot write" in err
