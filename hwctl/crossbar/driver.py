@@ -17,7 +17,7 @@ from hwctl.crossbar.arguments import (
     shape_pair,
     within,
 )
-from hwctl.crossbar.port import Port
+from hwctl.crossbar.port import Port, parts_executed
 from hwctl.crossbar.results import ArrayStatus, Floats, FormResult, Lines, OnOverRange, PulseShape, VerifyResult
 from hwctl.crossbar.sensing import multiply, readings
 from hwctl.crossbar.shapes import PulseShapes
@@ -61,7 +61,12 @@ class Crossbar:
     @classmethod
     def open(cls, url: str, *, stream_seed: int = 0) -> "Crossbar":
         """Open the board at a target URL. Raises TargetError."""
-        return cls(open_link(url), stream_seed=stream_seed)
+        link = open_link(url)
+        try:
+            return cls(link, stream_seed=stream_seed)
+        except BaseException:
+            link.close()
+            raise
 
     def __enter__(self) -> "Crossbar":
         return self
@@ -211,12 +216,13 @@ class Crossbar:
         if not across.max() <= self.identity.max_read * volts * (1 + 1e-9):
             raise LimitError(f"{across.max():.4g} V across a cell; at most {self.identity.max_read * volts:.4g} V")
         if not self.has(Feature.MEASURE):
-            return fallback.measure(self, drives[0], drives[1], region)
+            return fallback.measure(self, drives[0], drives[1], region, over_range)
         if tia_range is None:
             peak = across.sum(axis=0).max() * codes.NO_READING * self.identity.siemens_per_code
             tia_range = self.units.range_for(self.units.current_code(peak))
         if not self.units.has_range(tia_range):
             raise LimitError(f"TIA range {tia_range}; {self.link.url} has {self.identity.tia_ranges.tolist()}")
+        self.port.check_room(2 * (region.rows + region.cols))
         row_codes, col_codes = (np.rint(v / volts).astype(np.int16) for v in drives)
         gate_code = self.units.code("gate voltage", gate, volts, 0xFFFF, "V")
         command = commands.Measure(region, row_codes, col_codes, gate_code, tia_range, self._take(1))
@@ -245,11 +251,13 @@ class Crossbar:
         )
 
     def _pulse_parts(self, parts: Sequence[commands.Pulse]) -> tuple[int, int]:
-        done = self.port.ask_all(parts, replies.Pulsed)
-        if self._counted is not None:
-            for command in parts:
-                row0, row1, col0, col1 = command.region
-                self._counted[row0:row1, col0:col1] += np.abs(command.counts.astype(np.int64))
+        if self._counted is None:
+            return _sum_of(self.port.ask_all(parts, replies.Pulsed))
+        done = []
+        for number, command in enumerate(parts):
+            done.append(self.port.ask(command, replies.Pulsed, parts_executed(number, len(parts))))
+            row0, row1, col0, col1 = command.region
+            self._counted[row0:row1, col0:col1] += np.abs(command.counts.astype(np.int64))
         return _sum_of(done)
 
     def pulse_cells(
@@ -314,7 +322,9 @@ class Crossbar:
         region = self.region(rows, cols)
         x_codes, d_codes = event_vectors(x, d, region.shape)
         sets, resets = shape_pair(set_shape, reset_shape)
-        count, at_once = len(x_codes), min(max(self.port.room // (region.rows + region.cols), 1), codes.MAX_BATCH)
+        count, at_once = len(x_codes), min(self.port.room // (region.rows + region.cols), codes.MAX_BATCH)
+        if at_once < 1:
+            self.port.check_room(region.rows + region.cols)
         event, self.event = self.event, self.event + count & 0xFFFFFFFF
         parts = [
             commands.Outer(

@@ -30,13 +30,15 @@ def vmm(
     return product
 
 
-def measure(crossbar: "Crossbar", row_volts: Floats, col_volts: Floats, region: Region) -> Floats:
+def measure(
+    crossbar: "Crossbar", row_volts: Floats, col_volts: Floats, region: Region, over_range: OnOverRange
+) -> Floats:
     """Sense columns at 0 V with VMM. Raises Unsupported where a column has a voltage of its own."""
     if col_volts.any():
         raise Unsupported(
             f"{crossbar.link.url} has no MEASURE, and VMM keeps columns at 0 V; give column voltages of 0"
         )
-    return crossbar.vmm(row_volts[None, :], region, bits=16)[0]
+    return crossbar.vmm(row_volts[None, :], region, bits=16, over_range=over_range)[0]
 
 
 def outer(

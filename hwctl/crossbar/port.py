@@ -6,13 +6,15 @@ from typing import TypeVar
 from hwctl.crossbar.arguments import region_of, split
 from hwctl.crossbar.results import Lines
 from hwctl.crossbar.units import Units
-from hwctl.errors import BoardError, ProtocolError, Unsupported
+from hwctl.errors import BoardError, LimitError, ProtocolError, Unsupported
 from hwctl.links import Link
 from hwctl.protocol import codes, commands, replies
 from hwctl.protocol.codes import Feature, Refusal
 from hwctl.protocol.packing import Region
 
 OVERHEAD = 96  # bytes of a frame besides its arrays' elements, at most
+
+NOTHING_EXECUTED = "nothing was executed"
 
 _Reply = TypeVar("_Reply", bound=replies.Reply)
 
@@ -45,6 +47,8 @@ class Port:
         A region that this method returned may stand for `rows`; it is not checked again.
         """
         if isinstance(rows, Region):
+            if cols != slice(None):
+                raise LimitError("a region stands for rows and columns; give it alone")
             return rows
         return region_of(rows, cols, (self.identity.rows, self.identity.cols))
 
@@ -52,19 +56,37 @@ class Port:
         """Split a region so that command and reply of each part fit the board's budgets."""
         return split(region, max(min(codes.MAX_CELLS, self.room // bytes_per_cell), 1))
 
-    def ask(self, command: commands.Command, expected: type[_Reply]) -> _Reply:
-        """Execute a command whose reply must be of type `expected`. Raises BoardError where the board refuses."""
-        return self._checked(command, self.link.execute(command), expected)
+    def check_room(self, needed: int) -> None:
+        """Raise LimitError where the arrays of one command take more bytes than the board does."""
+        if needed > self.room:
+            raise LimitError(
+                f"a command for this region takes {needed} bytes, more than the {self.room} bytes of {self.link.url}; "
+                "tile it"
+            )
+
+    def ask(self, command: commands.Command, expected: type[_Reply], told: str = NOTHING_EXECUTED) -> _Reply:
+        """Execute a command whose reply must be of type `expected`.
+
+        Raises BoardError where the board refuses; told: what its message says was executed.
+        """
+        return self._checked(command, self.link.execute(command), expected, told)
 
     def ask_all(self, several: Sequence[commands.Command], expected: type[_Reply]) -> list[_Reply]:
-        """Execute commands in order, without waiting in between where the link can; as `ask`."""
+        """Execute the parts of a whole in order, without waiting in between where the link can; as `ask`."""
         answers = self.link.execute_all(several)
-        return [self._checked(command, reply, expected) for command, reply in zip(several, answers, strict=True)]
+        executed = sum(isinstance(reply, expected) for reply in answers)
+        told = parts_executed(executed, len(several))
+        return [self._checked(command, reply, expected, told) for command, reply in zip(several, answers, strict=False)]
 
-    def _checked(self, command: commands.Command, reply: replies.Reply, expected: type[_Reply]) -> _Reply:
+    def _checked(self, command: commands.Command, reply: replies.Reply, expected: type[_Reply], told: str) -> _Reply:
         if isinstance(reply, expected):
             return reply
         if isinstance(reply, replies.Refused):
             kind = Unsupported if reply.refusal == Refusal.UNSUPPORTED else BoardError
-            raise kind(f"{self.link.url} refused {command.op.name}: {reply.detail}; nothing was executed")
+            raise kind(f"{self.link.url} refused {command.op.name}: {reply.detail}; {told}")
         raise ProtocolError(f"{self.link.url} answered {command.op.name} with {type(reply).__name__}")
+
+
+def parts_executed(done: int, parts: int) -> str:
+    """Say how much of a command was executed that was sent in parts."""
+    return f"{done} of its {parts} parts were executed" if done else NOTHING_EXECUTED

@@ -45,14 +45,15 @@ def multiply(
     sensed, driven = region.shape if kind is commands.VmmT else (region.cols, region.rows)
     if inputs.shape[1] != driven or len(inputs) == 0:
         raise LimitError(f"input voltages of shape {inputs.shape} for {driven} driven lines; give (batch, {driven})")
+    if g_max is not None and not g_max > 0.0:
+        raise LimitError(f"g_max {g_max} S; give an upper bound of the conductances, above 0")
     highest = codes.NO_READING * port.identity.siemens_per_code if g_max is None else g_max
     peak = largest / (1 << bits - 1) * units.read_voltage * highest
     tia_range = units.range_for(units.current_code(peak))
     at_once = min(port.room // max(inputs.itemsize * driven, 2 * sensed), codes.MAX_BATCH)
     if len(inputs) <= at_once:
         return _sense(port, kind(region, inputs, tia_range, index), over_range)
-    if at_once < 1:
-        raise LimitError(f"a vector of this region takes more than the {port.room} bytes of {port.link.url}; tile it")
+    port.check_room(max(inputs.itemsize * driven, 2 * sensed))
     parts = [
         _sense(port, kind(region, inputs[i : i + at_once], tia_range, index + i & 0xFFFFFFFF), over_range)
         for i in range(0, len(inputs), at_once)
@@ -61,7 +62,10 @@ def multiply(
 
 
 def _sense(port: Port, command: commands.Vmm, over_range: OnOverRange) -> Floats:
-    """Send a VMM, again in a less sensitive range where a line saturates: g_max was no bound then."""
+    """Send a VMM, again in a less sensitive range where a line saturates: g_max was no bound then.
+
+    The noise index stays the same: what saturated was not used.
+    """
     while True:
         reply = port.ask(command, replies.Currents)
         saturated = reply.saturated

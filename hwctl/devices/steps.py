@@ -123,6 +123,8 @@ def _gain_spread(device: Device, means: list[Floats], usual: tuple[int, int]) ->
     cells = device.fabricate(np.random.default_rng(0), SAMPLE)
     found = []
     for gain, steps, level in zip((cells.gain_set, cells.gain_reset), means, usual, strict=True):
-        own = gain * np.abs(steps[np.clip(level + cells.offset, 0, len(steps) - 1), GRID // 2])
+        # Gains are of fractions of a cell's own range.
+        seen = np.clip(level + cells.offset, 0, len(steps) - 1)
+        own = gain * (cells.high - cells.low) * np.abs(steps[seen, GRID // 2])
         found.append(float(own.std() / max(own.mean(), 1e-30)))
     return found[0], found[1]

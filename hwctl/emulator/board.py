@@ -51,7 +51,7 @@ _OPTIONAL: dict[type[Command], Feature] = {
     commands.Dump: Feature.EMULATED,
     commands.Seed: Feature.EMULATED,
 }
-Counts = NDArray[np.integer[Any]]
+Counts = NDArray[Any]  # integers of any size
 DEFAULT_SETTLE = 1e-6  # s of one conversion
 
 

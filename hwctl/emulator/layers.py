@@ -40,7 +40,7 @@ from hwctl.protocol.packing import Region
 
 Int64 = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Counts = NDArray[np.integer[Any]]
+Counts = NDArray[Any]  # integers of any size
 
 LAYER_OPTIONS: Mapping[str, tuple[float, float]] = MappingProxyType(
     {

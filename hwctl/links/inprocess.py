@@ -9,7 +9,7 @@ from hwctl.errors import DeviceError, TargetError
 from hwctl.links.target import Target
 from hwctl.protocol.codes import Feature
 from hwctl.protocol.commands import Command, Safe
-from hwctl.protocol.replies import Reply
+from hwctl.protocol.replies import Refused, Reply
 
 if TYPE_CHECKING:
     from hwctl.emulator.board import EmulatedBoard
@@ -38,8 +38,13 @@ class InProcessLink:
         return self._board.execute(command)
 
     def execute_all(self, commands: Sequence[Command]) -> list[Reply]:
-        """Execute commands in order and return the replies."""
-        return [self._board.execute(command) for command in commands]
+        """Execute commands in order, up to the first that is refused, and return the replies."""
+        done: list[Reply] = []
+        for command in commands:
+            done.append(self.execute(command))
+            if isinstance(done[-1], Refused):
+                break
+        return done
 
     def close(self) -> None:
         """Leave the board SAFE."""

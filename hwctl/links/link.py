@@ -21,7 +21,10 @@ class Link(Protocol):
         """Send a command and return the reply, a refusal included."""
 
     def execute_all(self, commands: Sequence[Command]) -> list[Reply]:
-        """Send commands in order and return their replies; several may be under way at once."""
+        """Send commands in order and return their replies; several may be under way at once.
+
+        Where one is refused, those that were not sent yet are not, and have no reply.
+        """
 
     def close(self) -> None:
         """Leave the board SAFE and release it."""

@@ -218,7 +218,7 @@ class PulseSparse(Command):
 
     def check(self) -> None:
         """Raise LimitError where the lists differ in length."""
-        if not self.rows.shape == self.cols.shape == self.counts.shape:
+        if not (self.counts.ndim == 1 and self.rows.shape == self.cols.shape == self.counts.shape):
             raise LimitError(
                 f"{self.rows.size} rows, {self.cols.size} columns, {self.counts.size} counts; give equally many"
             )
@@ -251,8 +251,8 @@ class Outer(Command):
     def check(self) -> None:
         """Raise LimitError where vectors do not fit the region or a count would exceed 127."""
         check_region(self.region)
-        events, rows = self.x.shape
-        if rows != self.region.rows or self.d.shape != (events, self.region.cols):
+        events = len(self.x)
+        if self.x.shape != (events, self.region.rows) or self.d.shape != (events, self.region.cols):
             raise LimitError(f"x {self.x.shape} and d {self.d.shape} do not fit a region of {self.region.shape}")
         _within("events", events, 1, codes.MAX_BATCH)
         _within("slots", self.slots, 1, codes.MAX_SLOTS)

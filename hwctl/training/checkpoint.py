@@ -27,10 +27,20 @@ class Checkpoint:
 
     def save(self, folder: Path) -> Path:
         """Write the checkpoint into a run folder under a temporary name, then rename it."""
-        import h5py  # noqa: PLC0415  slow to import, and absent on 32-bit Arm
-
         path = folder / NAME
         partial = folder / f".{NAME}.partial"
+        try:
+            self._write(partial)
+            with partial.open("rb") as written:
+                os.fsync(written.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+        return path
+
+    def _write(self, partial: Path) -> None:
+        import h5py  # noqa: PLC0415  slow to import, and absent on 32-bit Arm
+
         with h5py.File(partial, "w") as file:
             file.attrs["format"] = FORMAT
             file.attrs["values"] = json.dumps(self.values)
@@ -42,10 +52,6 @@ class Checkpoint:
             # Last: a file without it was cut off.
             file.attrs["complete"] = True
             file.flush()
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
-        partial.replace(path)
-        return path
 
     @classmethod
     def load(cls, folder: Path) -> "Checkpoint":

@@ -11,10 +11,12 @@ from hwctl.compiled import compiler
 Array: TypeAlias = Any  # numba infers the types at the call
 Int: TypeAlias = Any
 
+MAX_REPEATS = 64  # of an event: 2048 pulses of one cell
 BIDIRECTIONAL, FIXED_REFERENCE, SET_ONLY = range(3)
 
 _MAX_SLOTS = 32
-_LARGEST = 127.0  # size of the largest entry of an event vector: 1/128 is the unit of a bit's probability
+_UNIT = 128.0  # codes of probability 1
+_LARGEST = 127.0
 
 _MASK = 0xFFFFFFFF
 
@@ -74,10 +76,10 @@ def _spread_set_only(x_codes: Array, d_codes: Array, x: Array, lines: Array) -> 
 def outer_events(x: Array, d: Array, pulses: float, pairs: Int, seed: Int) -> tuple[Array, Array, Int]:
     """Turn outer products into events of bit streams for differential pairs.
 
-    x: (events, rows); d: (events, outputs); pulses: of G+ for x_i * d_j = 1. Returns event vectors of rows and of
-    device columns, int8, and the slots with which G+ of (i, j) gets pulses * x_i * d_j on average; slots 0 where
-    nothing is to be done. An event that needs more slots than there are is repeated. seed: of the roundings, one more
-    for each event.
+    x: (events, rows); d: (events, outputs); pulses: of G+ for x_i * d_j = 1; seed: of the roundings, one more for each
+    event. Returns event vectors of rows and of device columns, int8, and the slots with which G+ of (i, j) gets
+    pulses * x_i * d_j on average; slots 0 where nothing is to be done, -1 where it is too much. An event that needs
+    more slots than there are is repeated.
     """
     count = x.shape[0]
     tops = np.empty((count, 2))
@@ -87,6 +89,8 @@ def outer_events(x: Array, d: Array, pulses: float, pairs: Int, seed: Int) -> tu
         most = max(most, abs(pulses) * tops[e, 0] * tops[e, 1])
     if not most > 0.0:
         return np.empty((0, x.shape[1]), np.int8), np.empty((0, 2 * d.shape[1]), np.int8), 0
+    if most > MAX_REPEATS * _MAX_SLOTS:
+        return np.empty((0, x.shape[1]), np.int8), np.empty((0, 2 * d.shape[1]), np.int8), -1
     # As many slots as the largest product needs, so that probabilities are as large, and streams as short, as can be.
     repeats: Int = max(np.int64(ceil(most / _MAX_SLOTS)), 1)
     slots: Int = min(np.int64(ceil(most)), _MAX_SLOTS)
@@ -99,7 +103,7 @@ def outer_events(x: Array, d: Array, pulses: float, pairs: Int, seed: Int) -> tu
         if size == 0.0:
             continue
         # x and d get the same largest probability: the root of the event's pulses a slot.
-        share = sqrt(size / (slots * repeats)) * _LARGEST
+        share = sqrt(size / (slots * repeats)) * _UNIT
         _fill(x[e], share / tops[e, 0], seed + e, 0, x_codes)
         _fill(d[e], (share if pulses > 0.0 else -share) / tops[e, 1], seed + e, x.shape[1], d_codes)
         for r in range(repeats):

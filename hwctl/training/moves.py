@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from hwctl.programming.plan import plan
 from hwctl.training.mapping import Cells, PairedLayer
-from hwctl.training.pairs import POLICIES, balanced, clipped, needs_rebalance
+from hwctl.training.pairs import POLICIES, balanced, clipped, near_bound, needs_rebalance
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -139,7 +139,10 @@ class Mover:
 
     def clipped_share(self) -> float:
         """Return the share of weights that are as large as their pair can make them."""
-        return float(clipped(self.layer.plus(), self.layer.minus(), self.layer.model).mean())
+        layer = self.layer
+        if self.policy == "fixed-reference":
+            return float(near_bound(layer.plus(), layer.model).mean())
+        return float(clipped(layer.plus(), layer.minus(), layer.model).mean())
 
 
 def _around_frozen(

@@ -50,6 +50,9 @@ class Optimizer(ABC):
         self.steps = 0
         self.state: State = {moment: [np.zeros(shape) for shape in shapes] for moment in self.moments}
 
+    def _floor(self, default: float) -> float:
+        return default if self.eps is None else self.eps
+
     def step(self, gradients: Sequence[Floats], loss: float) -> list[Floats]:
         """Return the wished change of each layer's weights. loss: of the batch that the gradients come from."""
         self.steps += 1
@@ -101,7 +104,7 @@ class AdaGrad(Optimizer):
         """Return -lr g / (sqrt(v) + eps)."""
         v = self.state["v"][layer]
         v += gradient**2
-        return -self.rate * gradient / (np.sqrt(v) + (self.eps or 1e-2))
+        return -self.rate * gradient / (np.sqrt(v) + self._floor(1e-2))
 
 
 class RmsProp(Optimizer):
@@ -116,7 +119,7 @@ class RmsProp(Optimizer):
         v = self.state["v"][layer]
         v *= self.decay
         v += (1.0 - self.decay) * gradient**2
-        return -self.rate * gradient / (np.sqrt(v) + (self.eps or 1e-2))
+        return -self.rate * gradient / (np.sqrt(v) + self._floor(1e-2))
 
 
 class Adam(Optimizer):
@@ -135,7 +138,7 @@ class Adam(Optimizer):
         v += (1.0 - self.decay) * gradient**2
         corrected = m / (1.0 - self.momentum**self.steps)
         spread = np.sqrt(v / (1.0 - self.decay**self.steps))
-        return -self.rate * corrected / (spread + (self.eps or 1e-2))
+        return -self.rate * corrected / (spread + self._floor(1e-2))
 
 
 class MomentumAdaptive(Optimizer):
@@ -158,7 +161,7 @@ class MomentumAdaptive(Optimizer):
         v *= self.decay
         v += (1.0 - self.decay) * gradient**2
         noise = float(np.sqrt(v.mean()))
-        return -self.rate * m / (np.sqrt(v) + max(self.eps or 0.0, noise, 1e-8))
+        return -self.rate * m / (np.sqrt(v) + max(self._floor(0.0), noise, 1e-8))
 
 
 class MomentumGlobalRate(Momentum):

@@ -16,6 +16,7 @@ Policy = Callable[[Floats, Floats, Floats, StepModel], tuple[Floats, Floats]]
 
 #: A pair is rebalanced where both of its cells are within this share of the range of the same bound.
 NEAR_BOUND = 0.1
+AT_BOUND = 0.02  # of the range
 
 
 def bidirectional(wish: Floats, plus: Floats, minus: Floats, model: StepModel) -> tuple[Floats, Floats]:
@@ -64,7 +65,13 @@ def balanced(plus: Floats, minus: Floats, model: StepModel) -> tuple[Floats, Flo
     return middle + difference / 2, middle - difference / 2
 
 
+def near_bound(g: Floats, model: StepModel) -> NDArray[np.bool_]:
+    """Return which cells are at either bound."""
+    margin = AT_BOUND * (model.g_max - model.g_min)
+    return (g > model.g_max - margin) | (g < model.g_min + margin)
+
+
 def clipped(plus: Floats, minus: Floats, model: StepModel) -> NDArray[np.bool_]:
     """Return which weights are as large as their pair can make them: one cell at either bound."""
-    margin = 0.02 * (model.g_max - model.g_min)
+    margin = AT_BOUND * (model.g_max - model.g_min)
     return (np.maximum(plus, minus) > model.g_max - margin) & (np.minimum(plus, minus) < model.g_min + margin)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwctl.errors import BadInput
-from hwctl.training.kernels import BIDIRECTIONAL, FIXED_REFERENCE, SET_ONLY, outer_events
+from hwctl.protocol.codes import MAX_SLOTS
+from hwctl.training.kernels import BIDIRECTIONAL, FIXED_REFERENCE, MAX_REPEATS, SET_ONLY, outer_events
 from hwctl.training.moves import Mover
 
 Floats = NDArray[np.float64]
@@ -89,7 +90,10 @@ class Sign(Schedule):
 
 
 class Outer(Schedule):
-    """Rank-1 events: each sample's update is sent as two vectors, and coincidences of bit streams pulse the cells."""
+    """Rank-1 events: each sample's update is sent as two vectors, and coincidences of bit streams pulse the cells.
+
+    Nobody counts them cell by cell on the host, and stuck cells are pulsed as well: the board's counters know.
+    """
 
     name = "outer"
     dense = False
@@ -109,6 +113,9 @@ class Outer(Schedule):
             cells = 0.5 if pairs == BIDIRECTIONAL else 1.0
             pulses = -cells * rate * layer.k / layer.model.quantum
             rows, lines, slots = outer_events(x, delta, pulses, pairs, layer.tiles[0].crossbar.event)
+            if slots < 0:
+                most = MAX_REPEATS * MAX_SLOTS
+                raise BadInput(f"an update asks for more than {most} pulses of a cell; lower the learning rate")
             if slots:
                 layer.outer(rows, lines, slots)
             mover.updates += 1

@@ -15,9 +15,10 @@ class Tracker:
         """Start without knowledge: mid-range, with the range's spread."""
         self._model = model
         span = model.g_max - model.g_min
+        self._ignorance = span**2 / 12
         self.mean = np.full(shape, model.g_min + span / 2)
         """S"""
-        self.variance = np.full(shape, span**2 / 12)
+        self.variance = np.full(shape, self._ignorance)
         """S^2"""
 
     def predict(
@@ -39,11 +40,12 @@ class Tracker:
                 sigmas[pulsed] = np.sqrt(number[pulsed] * model.sigmas[polarity][chosen] ** 2 + spread**2)
         # A train of a device that saturates must not be predicted past where its steps end.
         self.mean[where] = np.clip(self.mean[where] + moved, model.g_min, model.g_max)
-        self.variance[where] += sigmas**2 + model.write_noise**2 * (number > 0)
+        # Of the state alone: write noise is drawn anew by each pulse, and `observe` knows it.
+        self.variance[where] = np.minimum(self.variance[where] + sigmas**2, self._ignorance)
 
     def forget(self) -> None:
         """Take back what was known: pulses were sent that nobody counted cell by cell."""
-        self.variance[...] = (self._model.g_max - self._model.g_min) ** 2 / 12
+        self.variance[...] = self._ignorance
 
     def observe(
         self, where: tuple[NDArray[np.int64], ...] | tuple[slice, slice], readings: Floats, averages: int

@@ -145,6 +145,8 @@ WRONG = {
     "a listed column of NaN": lambda c, s: c.pulse_cells([0], [NAN], [1], *s),
     "fewer rows than listed columns": lambda c, s: c.pulse_cells([0], [0, 1], [1], *s),
     "x beyond a signed byte": lambda c, s: c.outer(X * 300, D, *s),
+    "x of 128": lambda c, s: c.outer(X * 128, D, *s),
+    "x of -129": lambda c, s: c.outer(X * -129, D, *s),
     "a fraction of x": lambda c, s: c.outer(X * 1.7, D, *s),
     "an x too short": lambda c, s: c.outer(X[:, :4], D, *s),
     "fewer x than d": lambda c, s: c.outer(X, np.vstack([D, D]), *s),

@@ -91,6 +91,13 @@ def test_a_measurement_with_voltages_on_columns_is_unsupported_without_measure(o
     assert crossbar.link.sent == []
 
 
+@pytest.mark.parametrize("lacks", ["measure", "measure,vmm"])
+def test_a_measurement_that_saturates_without_measure_is_nan_if_that_is_wanted(opened, lacks):
+    crossbar = opened(f"device=linear&lacks={lacks}", tia_ranges=np.array([0], np.uint8))
+    crossbar.configure_read(0.5)
+    assert np.isnan(crossbar.measure(np.full(5, 0.2), np.zeros(7), over_range="nan")).all()
+
+
 # -- OUTER ---------------------------------------------------------------------------------------------------------
 
 

@@ -5,13 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwctl.errors import LimitError
-from hwctl.protocol.codes import OuterMode, Polarity
+from hwctl.errors import BoardError, LimitError
+from hwctl.protocol import commands, replies
+from hwctl.protocol.codes import OuterMode, Polarity, Refusal
 
 SET, RESET, FORM = Polarity.SET, Polarity.RESET, Polarity.FORM
 
 
 def span(rng, count):
+    if rng.random() < 0.3:
+        return slice(0, count)
     first, last = sorted(rng.choice(count + 1, 2, replace=False).tolist())
     return slice(first, last)
 
@@ -131,7 +134,7 @@ def work(crossbar, operation):
 def test_every_operation_is_split_where_the_budget_is_small(opened, operation):
     whole, least = work(opened("device=hfox-1t1r"), operation)
     for budget in (112, 140, 200, 300):
-        parts, sent = work(opened("device=hfox-1t1r", receive_budget=budget), operation)
+        parts, sent = work(opened("device=hfox-1t1r", largest_frame=budget), operation)
         same(whole, parts)
         assert sent > least or budget > 112
 
@@ -174,3 +177,33 @@ def test_a_vector_that_no_frame_holds_is_refused_before_anything_is_sent(opened)
         crossbar.vmm(np.zeros((2, 5)))
     assert crossbar.link.sent == []
     assert crossbar.vmm(np.zeros((2, 5)), cols=slice(0, 6)).shape == (2, 6)
+
+
+@pytest.mark.parametrize("kind", ["outer", "measure"])
+def test_a_command_that_no_frame_holds_is_refused_before_anything_is_sent(opened, kind):
+    crossbar = opened(receive_budget=96 + 11)
+    shapes = [crossbar.drive_levels(polarity)[0] for polarity in (SET, RESET)]
+    crossbar.link.sent.clear()
+    with pytest.raises(LimitError):
+        if kind == "outer":
+            crossbar.outer(np.ones((1, 5), int), np.ones((1, 7), int), *shapes)
+        else:
+            crossbar.measure(np.zeros(5), np.zeros(7))
+    assert crossbar.link.sent == []
+
+
+def test_parts_before_a_refused_one_are_counted_and_named(opened, monkeypatch):
+    crossbar = opened("lacks=counters", largest_frame=112)
+    shapes = [crossbar.drive_levels(polarity)[0] for polarity in (SET, RESET)]
+    execute, pulses = crossbar.link.execute, []
+
+    def interlocked(command):
+        pulses.append(isinstance(command, commands.Pulse))
+        return replies.Refused(Refusal.INTERLOCK, "door open") if sum(pulses) == 2 else execute(command)
+
+    monkeypatch.setattr(crossbar.link, "execute", interlocked)
+    with pytest.raises(BoardError, match="door open") as error:
+        crossbar.pulse(np.ones((5, 7), int), *shapes)
+    assert "nothing was executed" not in str(error.value)
+    monkeypatch.undo()
+    assert crossbar.pulse_counts().sum() == crossbar.status().set_pulses > 0

@@ -136,3 +136,16 @@ def test_the_quantum_is_the_mean_step_of_the_usual_level(name):
 
 def test_the_quantum_of_the_linear_device_is_its_step():
     assert StepModel.of(presets.get("linear")).quantum == pytest.approx(80e-6 / 800)
+
+
+@pytest.mark.parametrize(
+    ("name", "spread"),
+    [
+        ("linear", 0.0),
+        ("ecram", 0.1),
+        ("reram-es", 0.2),
+        ("pcm", 0.2),
+    ],
+)
+def test_the_spread_of_steps_between_cells_is_that_of_the_preset(name, spread):
+    assert StepModel.of(presets.get(name)).gain_spread[0] == pytest.approx(spread, rel=0.06, abs=1e-9)

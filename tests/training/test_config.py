@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hwctl.errors import BadInput, RunError
@@ -42,6 +42,7 @@ configs = st.builds(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(configs)
 def test_every_configuration_comes_back_from_its_toml(config):
     assert TrainConfig.from_toml(config.to_toml(), FILE) == config

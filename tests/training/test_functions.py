@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -13,12 +13,14 @@ STEP = 1e-6
 sums = arrays(np.float64, (3, 4), elements=st.floats(-8, 8))
 
 
+@settings(deadline=None)
 @given(sums)
 def test_sigmoid_and_relu_are_the_textbooks(z):
     np.testing.assert_allclose(sigmoid(z), 1 / (1 + np.exp(-z)), rtol=1e-9)
     np.testing.assert_array_equal(relu(z), [[max(value, 0) for value in row] for row in z])
 
 
+@settings(deadline=None)
 @given(sums, st.floats(-500, 500))
 def test_softmax_are_shares_that_do_not_depend_on_a_common_shift(z, shift):
     shares = softmax(z)
@@ -35,6 +37,7 @@ def test_large_sums_do_not_overflow():
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
+@settings(deadline=None)
 @given(z=sums)
 def test_a_slope_from_the_output_is_the_derivative_by_the_input(name, z):
     z = np.where(np.abs(z) < 0.01, 0.5, z)  # relu has no derivative at 0
@@ -44,6 +47,7 @@ def test_a_slope_from_the_output_is_the_derivative_by_the_input(name, z):
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
+@settings(deadline=None)
 @given(z=arrays(np.float64, 5, elements=st.floats(-1e6, 1e6)))
 def test_no_output_is_beyond_the_bound_that_is_named(name, z):
     activation = ACTIVATIONS[name]
@@ -59,6 +63,7 @@ def test_relu_is_flat_below_zero_and_at_zero():
 
 
 @pytest.mark.parametrize("name", LOSSES)
+@settings(deadline=None)
 @given(z=sums, label=st.integers(0, 3))
 def test_a_delta_is_the_derivative_of_the_loss_by_the_sums(name, z, label):
     loss = LOSSES[name]

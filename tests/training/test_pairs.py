@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -19,6 +19,7 @@ wishes = arrays(np.float64, 5, elements=st.floats(-SPAN, SPAN))
 
 
 @pytest.mark.parametrize("policy", POLICIES)
+@settings(deadline=None)
 @given(wish=wishes, plus=cells, minus=cells)
 def test_the_shares_of_both_cells_add_up_to_the_wish(policy, wish, plus, minus):
     of_plus, of_minus = POLICIES[policy](wish, plus, minus, MODEL)
@@ -26,6 +27,7 @@ def test_the_shares_of_both_cells_add_up_to_the_wish(policy, wish, plus, minus):
 
 
 @pytest.mark.parametrize("bound", [MODEL.g_min, MODEL.g_max])
+@settings(deadline=None)
 @given(wish=wishes)
 def test_the_shares_add_up_even_without_any_room(bound, wish):
     at_bound = np.full(5, bound)
@@ -34,6 +36,7 @@ def test_the_shares_add_up_even_without_any_room(bound, wish):
         np.testing.assert_allclose(of_plus - of_minus, wish, rtol=1e-9, atol=1e-18)
 
 
+@settings(deadline=None)
 @given(wish=wishes, plus=cells, minus=cells)
 def test_bidirectional_never_moves_a_cell_away_from_the_wish(wish, plus, minus):
     of_plus, of_minus = POLICIES["bidirectional"](wish, plus, minus, MODEL)
@@ -49,6 +52,7 @@ def test_bidirectional_shares_by_headroom():
     np.testing.assert_allclose(of_minus, [-2e-6, -2e-6, -4e-6], atol=1e-15)
 
 
+@settings(deadline=None)
 @given(wish=wishes, plus=cells, minus=cells)
 def test_set_only_lowers_no_cell(wish, plus, minus):
     of_plus, of_minus = POLICIES["set-only"](wish, plus, minus, ONE_WAY)
@@ -56,6 +60,7 @@ def test_set_only_lowers_no_cell(wish, plus, minus):
     assert (of_minus >= 0).all()
 
 
+@settings(deadline=None)
 @given(wish=wishes, plus=cells, minus=cells)
 def test_a_fixed_reference_is_fixed(wish, plus, minus):
     assert not POLICIES["fixed-reference"](wish, plus, minus, MODEL)[1].any()
@@ -64,6 +69,7 @@ def test_a_fixed_reference_is_fixed(wish, plus, minus):
 # -- rebalance -----------------------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(plus=cells, minus=cells)
 def test_a_rebalance_keeps_the_weight_within_the_range_and_leaves_the_bounds(plus, minus):
     raised, lowered = balanced(plus, minus, MODEL)
@@ -76,6 +82,7 @@ def test_a_rebalance_keeps_the_weight_within_the_range_and_leaves_the_bounds(plu
 one_way_cells = arrays(np.float64, 5, elements=st.floats(ONE_WAY.g_min, ONE_WAY.g_max))
 
 
+@settings(deadline=None)
 @given(plus=one_way_cells, minus=one_way_cells)
 def test_a_one_way_pair_starts_again_from_the_bottom(plus, minus):
     raised, lowered = balanced(plus, minus, ONE_WAY)

@@ -55,6 +55,7 @@ def test_pairs_stay_together(shapes, sizes_of):
             assert tile.cols % 2 == 0
 
 
+@settings(deadline=None)
 @given(matrices)
 def test_one_array_of_the_whole_size_holds_all_layers_uncut(shapes):
     rows, cols = whole_size(shapes)
