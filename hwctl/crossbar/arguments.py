@@ -11,6 +11,8 @@ from hwctl.protocol import codes
 from hwctl.protocol.codes import Polarity
 from hwctl.protocol.packing import Ramp, Region
 
+SIGNED_BYTE = np.dtype(np.int8).char
+
 
 def region_of(rows: Lines, cols: Lines, shape: tuple[int, int]) -> Region:
     """Return rows and columns of an array of `shape` as a region. Raises LimitError where it is empty or leaves it."""
@@ -69,14 +71,14 @@ def cell_list(
     return np.ascontiguousarray(places[0], np.uint16), np.ascontiguousarray(places[1], np.uint16)
 
 
-def event_vectors(x: ArrayLike, d: ArrayLike, shape: tuple[int, int]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """Return event vectors (events, lines) as bytes. Raises LimitError where they do not fit a region of `shape`."""
+def event_vectors(x: ArrayLike, d: ArrayLike, rows: int, cols: int) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    """Return event vectors (events, lines) as bytes. Raises LimitError where they do not fit a region."""
     vectors = np.asarray(x), np.asarray(d)
-    wanted = tuple((len(vectors[0]) if vectors[0].ndim else 0, lines) for lines in shape)
-    if (vectors[0].shape, vectors[1].shape) != wanted or wanted[0][0] == 0:
-        raise LimitError(f"x {vectors[0].shape} and d {vectors[1].shape} for {shape[0]} rows, {shape[1]} columns")
+    count = vectors[0].shape[0] if vectors[0].ndim else 0
+    if count == 0 or vectors[0].shape != (count, rows) or vectors[1].shape != (count, cols):
+        raise LimitError(f"x {vectors[0].shape} and d {vectors[1].shape} for {rows} rows, {cols} columns")
     for vector in vectors:
-        if vector.dtype != np.int8 and (
+        if vector.dtype.char != SIGNED_BYTE and (
             vector.dtype.kind not in "iu" or vector.min(initial=0) < -128 or vector.max(initial=0) > 127
         ):
             raise LimitError("an event vector holds fractions, or values beyond -128 to 127; scale it")

@@ -30,6 +30,7 @@ from hwctl.protocol.packing import Region
 ALL = slice(None)
 FULL_SCALE = 127 / 128  # largest input over the read voltage: what a signed byte holds
 DUMPED_BYTES = 36  # of a cell: ten words, and what layers of an emulated board remember of it
+MAX_EVENTS = codes.MAX_BATCH  # of one OUTER
 READ_RANGE = codes.MAX_READ_RANGE  # the converter's 12 bits span every conductance code
 
 
@@ -320,27 +321,31 @@ class Crossbar:
         average slots * |x/128| * |d/128| pulses of the product's sign. Returns SET and RESET pulses. Raises LimitError.
         """
         region = self.region(rows, cols)
-        x_codes, d_codes = event_vectors(x, d, region.shape)
+        height, width = region.shape
+        x_codes, d_codes = event_vectors(x, d, height, width)
         sets, resets = shape_pair(set_shape, reset_shape)
-        count, at_once = len(x_codes), min(self.port.room // (region.rows + region.cols), codes.MAX_BATCH)
-        if at_once < 1:
-            self.port.check_room(region.rows + region.cols)
+        count, event_bytes = len(x_codes), height + width
         event, self.event = self.event, self.event + count & 0xFFFFFFFF
-        parts = [
-            commands.Outer(
-                region, x_codes[i : i + at_once], d_codes[i : i + at_once], mode, slots, self.stream_seed,
-                event + i & 0xFFFFFFFF, sets.number, resets.number,
-            )
-            for i in range(0, count, at_once)
-        ]  # fmt: skip
-        for command in parts:
-            command.check()
-        if not self._outer[mode] or self._counted is not None:
-            return _total([fallback.outer(self, command, sets, resets) for command in parts])
-        if count <= at_once:
-            reply = self.port.ask(parts[0], replies.Pulsed)
+        command = commands.Outer(
+            region, x_codes, d_codes, mode, slots, self.stream_seed, event, sets.number, resets.number
+        )
+        on_board = self._outer[mode] and self._counted is None
+        if on_board and count <= MAX_EVENTS and count * event_bytes <= self.port.room:
+            if mode == OuterMode.COUNT or not 1 <= slots <= codes.MAX_SLOTS:
+                command.check()  # of all that it looks at, the vectors have been checked
+            reply = self.port.ask(command, replies.Pulsed)
             return reply.set_pulses, reply.reset_pulses
-        return _sum_of(self.port.ask_all(parts, replies.Pulsed))
+        self.port.check_room(event_bytes)
+        at_once = min(self.port.room // event_bytes, MAX_EVENTS)
+        parts = [
+            replace(command, x=x_codes[i : i + at_once], d=d_codes[i : i + at_once], event=event + i & 0xFFFFFFFF)
+            for i in range(0, count, at_once)
+        ]
+        for part in parts:
+            part.check()
+        if on_board:
+            return _sum_of(self.port.ask_all(parts, replies.Pulsed))
+        return _total([fallback.outer(self, part, sets, resets) for part in parts])
 
     def write_verify(
         self,

@@ -42,21 +42,24 @@ def multiply(
     """
     units = port.units
     inputs, largest = units.inputs(voltages, bits)
-    sensed, driven = region.shape if kind is commands.VmmT else (region.cols, region.rows)
-    if inputs.shape[1] != driven or len(inputs) == 0:
+    row0, row1, col0, col1 = region
+    sensed, driven = (row1 - row0, col1 - col0) if kind is commands.VmmT else (col1 - col0, row1 - row0)
+    batch, lines = inputs.shape
+    if lines != driven or batch == 0:
         raise LimitError(f"input voltages of shape {inputs.shape} for {driven} driven lines; give (batch, {driven})")
     if g_max is not None and not g_max > 0.0:
         raise LimitError(f"g_max {g_max} S; give an upper bound of the conductances, above 0")
     highest = codes.NO_READING * port.identity.siemens_per_code if g_max is None else g_max
     peak = largest / (1 << bits - 1) * units.read_voltage * highest
     tia_range = units.range_for(units.current_code(peak))
-    at_once = min(port.room // max(inputs.itemsize * driven, 2 * sensed), codes.MAX_BATCH)
-    if len(inputs) <= at_once:
+    vector_bytes = max(inputs.itemsize * driven, 2 * sensed)
+    if batch * vector_bytes <= port.room and batch <= codes.MAX_BATCH:
         return _sense(port, kind(region, inputs, tia_range, index), over_range)
-    port.check_room(max(inputs.itemsize * driven, 2 * sensed))
+    port.check_room(vector_bytes)
+    at_once = min(port.room // vector_bytes, codes.MAX_BATCH)
     parts = [
         _sense(port, kind(region, inputs[i : i + at_once], tia_range, index + i & 0xFFFFFFFF), over_range)
-        for i in range(0, len(inputs), at_once)
+        for i in range(0, batch, at_once)
     ]
     return np.concatenate(parts)
 

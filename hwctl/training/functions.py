@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hwctl.training.kernels import softmax
+
 Floats = NDArray[np.float64]
 
 
@@ -27,12 +29,6 @@ def sigmoid(z: Floats) -> Floats:
 def relu(z: Floats) -> Floats:
     """max(z, 0)."""
     return np.maximum(z, 0.0)
-
-
-def softmax(z: Floats) -> Floats:
-    """Shares (batch, classes) that add up to 1 in each row."""
-    raised = np.exp(z - np.maximum.reduce(z, axis=1, keepdims=True))
-    return raised / np.add.reduce(raised, axis=1, keepdims=True)
 
 
 ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(

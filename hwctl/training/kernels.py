@@ -24,6 +24,50 @@ _compiled = compiler(Path(__file__))
 
 
 @_compiled
+def pair_differences(values: Array, factor: float) -> Array:
+    """Return (G+ - G-) * factor, (batch, outputs), of values on device columns (batch, 2 * outputs)."""
+    found = np.empty((values.shape[0], values.shape[1] // 2))
+    for b in range(found.shape[0]):
+        for j in range(found.shape[1]):
+            found[b, j] = (values[b, 2 * j] - values[b, 2 * j + 1]) * factor
+    return found
+
+
+@_compiled
+def paired_lines(deltas: Array, drive: float) -> tuple[Array, Array]:
+    """Return inputs +-drive of device columns for deltas (batch, outputs), and each vector's scale (batch, 1).
+
+    A vector's largest delta becomes `drive`; one of zeros has scale 1.
+    """
+    lines, scales = np.empty((deltas.shape[0], 2 * deltas.shape[1])), np.ones((deltas.shape[0], 1))
+    for b in range(deltas.shape[0]):
+        top = _largest(deltas[b])
+        if top > 0.0:
+            scales[b, 0] = top
+        for j in range(deltas.shape[1]):
+            lines[b, 2 * j] = deltas[b, j] / scales[b, 0] * drive
+            lines[b, 2 * j + 1] = -lines[b, 2 * j]
+    return lines, scales
+
+
+@_compiled
+def softmax(z: Array) -> Array:
+    """Return shares (batch, classes) that add up to 1 in each row."""
+    shares = np.empty(z.shape)
+    for b in range(z.shape[0]):
+        top = z[b, 0]
+        for value in z[b]:
+            top = max(top, value)
+        total = 0.0
+        for j in range(z.shape[1]):
+            shares[b, j] = np.exp(z[b, j] - top)
+            total += shares[b, j]
+        for j in range(z.shape[1]):
+            shares[b, j] /= total
+    return shares
+
+
+@_compiled
 def _largest(values: Array) -> float:
     top = 0.0
     for value in values:

@@ -12,6 +12,7 @@ from hwctl.devices.steps import StepModel
 from hwctl.errors import RunError
 from hwctl.protocol.codes import MAX_PULSES, Feature, Polarity
 from hwctl.protocol.packing import Region
+from hwctl.training.kernels import pair_differences, paired_lines
 from hwctl.training.placement import Tile
 from hwctl.training.tracking import Tracker
 
@@ -96,7 +97,7 @@ class PairedLayer:
     def _forward_tile(self, placed: Placed, inputs: Floats, share: float) -> Floats:
         volts = share * placed.crossbar.read_voltage
         currents = placed.crossbar.vmm(inputs * volts, placed.region, g_max=self.model.g_max)
-        return (currents[:, 0::2] - currents[:, 1::2]) * (1.0 / (volts * self.k))
+        return pair_differences(currents, 1.0 / (volts * self.k))
 
     def backward(self, deltas: Floats) -> Floats:
         """Return deltas W^T (batch, inputs + 1) of deltas (batch, outputs): a transposed VMM.
@@ -105,11 +106,7 @@ class PairedLayer:
         """
         if not self.transposes:
             return deltas @ self.weights().T
-        # The floor keeps a vector of zeros from being divided by 0.
-        scale = np.maximum(np.maximum.reduce(np.abs(deltas), axis=1, keepdims=True), 1e-300)
-        lines = np.empty((len(deltas), self.lines))
-        np.divide(deltas, scale, out=lines[:, 0::2])
-        np.negative(lines[:, 0::2], out=lines[:, 1::2])
+        lines, scale = paired_lines(deltas, FULL_SCALE)
         if self._whole:
             return self._backward_tile(self.tiles[0], lines, scale)
         found = np.zeros((len(deltas), self.rows))
@@ -118,9 +115,9 @@ class PairedLayer:
         return found
 
     def _backward_tile(self, placed: Placed, lines: Floats, scale: Floats) -> Floats:
-        volts = FULL_SCALE * placed.crossbar.read_voltage
+        volts = placed.crossbar.read_voltage
         currents = placed.crossbar.vmm_t(lines * volts, placed.region, g_max=self.model.g_max)
-        return currents * (scale * (1.0 / (volts * self.k)))
+        return currents * (scale * (1.0 / (FULL_SCALE * volts * self.k)))
 
     # -- weights -------------------------------------------------------------------------------------------------
 
