@@ -163,7 +163,7 @@ def _parts(linked: NDArray[np.bool_]) -> NDArray[np.int64]:
         of_row, of_col = new_row, new_col
 
 
-def _symmetric(matrix: NDArray[np.floating[Any]]) -> Floats:
+def _symmetric(matrix: NDArray[Any]) -> Floats:
     """Return the mean of a matrix and its transpose: what rounding made different."""
     return np.asarray(0.5 * (matrix + matrix.T), dtype=np.float64)
 

@@ -1,0 +1,45 @@
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from hwctl.cli import main
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_python_example_runs(capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})
+    assert "[" in capsys.readouterr().out
+
+
+def command_lines():
+    block = README.split("## A first look")[1].split("`--json FILE`")[0]
+    lines = [line.split("#")[0].strip() for line in block.splitlines() if line.startswith("    hwctl ")]
+    return [line for line in lines if "serve" not in line]  # it serves until it is stopped: tests/links/test_serve.py
+
+
+@pytest.mark.parametrize("line", command_lines())
+def test_the_commands_of_the_first_look_are_right(line, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "targets.csv").write_text("50,51\n")
+    arguments = shlex.split(line)[1:]
+    if "--resume" in arguments:
+        run("train", "wbc", "--epochs", "1", "--no-report")
+    elif arguments[0] == "train":
+        arguments += ["--epochs", "1", "--no-report"]
+    run(*arguments)
+
+
+def run(*arguments):
+    with pytest.raises(SystemExit) as end:
+        main(list(arguments))
+    assert not end.value.code
+
+
+def test_every_file_that_the_readme_names_is_there():
+    for link in re.findall(r"\]\(([^)]+)\)", README):
+        assert (ROOT / link).is_file(), link
