@@ -9,6 +9,10 @@
     ├── LimitError          a region, voltage, width or count outside what the board allows
     ├── ProtocolError       bytes that are no valid command or reply
     │   └── UnknownOption   a critical option that this version does not know
+    ├── LinkError           the way to the board is unusable
+    │   ├── LinkTimeout     the board did not answer in time
+    │   ├── LinkClosed      the link was closed, or its port is gone
+    │   └── SessionLost     the board was reset or taken over; commands may be in doubt
     ├── BoardError          the board refused a command; nothing was executed
     │   └── Unsupported     the board lacks this command
     ├── OverRange           a converter saturated: the reading is no conductance
@@ -52,6 +56,22 @@ class ProtocolError(HwctlError):
 
 class UnknownOption(ProtocolError):
     """A command carries a critical option that this version does not know."""
+
+
+class LinkError(HwctlError):
+    """The way to the board is unusable, or not in the state that a call needs."""
+
+
+class LinkTimeout(LinkError):
+    """The board did not answer in time."""
+
+
+class LinkClosed(LinkError):
+    """The link was closed, or its port is gone."""
+
+
+class SessionLost(LinkError):
+    """The board was reset or taken over by another host; commands that it did not answer are in doubt."""
 
 
 class BoardError(HwctlError):

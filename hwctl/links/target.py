@@ -24,6 +24,8 @@ class Target:
     def parse(cls, url: str) -> "Target":
         """Return the parts of a URL. Raises TargetError where it has no scheme or an option is malformed."""
         scheme, colon, rest = url.partition(":")
+        if url.startswith("/"):  # a device's path
+            scheme, colon, rest = "serial", ":", url
         if not colon or not scheme.isalnum():
             raise TargetError(f"target '{url}' has no scheme; use for example 'emulator:?device=reram-es'")
         path, _, query = rest.partition("?")

@@ -78,6 +78,7 @@ class Refusal(IntEnum):
     NO_SHAPE = 5
     NOT_CHARACTERISED = 6
     INTERLOCK = 7
+    ABORTED = 8
 
 
 class Feature(IntFlag):

@@ -26,7 +26,7 @@ def test_any_text_is_a_target_or_a_target_error(text):
         assert text in str(error)
         return
     assert target.url == text
-    assert text.startswith(target.scheme + ":" + target.path)
+    assert text.startswith(target.path if text.startswith("/") else target.scheme + ":" + target.path)
     assert target.scheme
     assert "?" not in target.path
     for name in target.options:
@@ -58,10 +58,15 @@ def test_the_parts_of_a_url_come_back(scheme, path, options):
     assert (target.scheme, target.path, target.options) == (scheme, path, options)
 
 
-@pytest.mark.parametrize("url", ["", ":", "emulator", "/dev/ttyUSB0", "a b:x", "?x=1"])
+@pytest.mark.parametrize("url", ["", ":", "emulator", "dev/ttyUSB0", "a b:x", "?x=1"])
 def test_what_has_no_scheme_is_refused_with_an_example(url):
     with pytest.raises(TargetError, match="has no scheme; use for example 'emulator:"):
         Target.parse(url)
+
+
+def test_the_path_of_a_device_is_a_serial_port():
+    target = Target.parse("/dev/ttyUSB0?baud=3000000")
+    assert (target.scheme, target.path, target.options) == ("serial", "/dev/ttyUSB0", {"baud": "3000000"})
 
 
 @pytest.mark.parametrize("query", ["rows", "rows=1&cols", "&", "rows=1&&cols=2"])

@@ -1,0 +1,215 @@
+"""Commands to a board at the other end of a byte line: encoded, framed, each executed exactly once."""
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from hwctl.errors import LinkClosed, LinkTimeout, ProtocolError, SessionLost
+from hwctl.links.ports import Port
+from hwctl.protocol.codec import decode_reply, encode_command
+from hwctl.protocol.codes import PROTOCOL_VERSION
+from hwctl.protocol.commands import Command
+from hwctl.protocol.frame import Kind
+from hwctl.protocol.replies import Reply
+from hwctl.protocol.session import HostSession, Phase
+from hwctl.protocol.sizes import reply_bytes
+
+GREETING_TIMEOUT = 5.0  # s until a board must have said who it is
+SILENCE_TIMEOUT = 10.0  # s without a whole frame from the board while commands are under way
+SAFE_TIMEOUT = 5.0  # s until a board must have said that its lines are at rest
+RECONNECT_TIMEOUT = 10.0  # s that a vanished port is tried again
+RECONNECT_PAUSE = 0.2  # s between tries
+SAID = 60  # bytes of a stranger's words that a message shows
+RECENT = 64  # commands whose names are kept for messages
+
+
+class ByteLink:
+    """One session with a board behind a port."""
+
+    def __init__(self, port: Port, url: str) -> None:
+        """Take an open port; call `connect` instead, which greets the board."""
+        self.url = url
+        self._port = port
+        self._session = HostSession(secrets.randbelow(2**32 - 1) + 1)
+        self._moved = 0
+        self._names: dict[int, str] = {}
+        self._safe_wanted = threading.Event()
+        self._closed = False
+        self._said = b""  # bytes that came before the first frame: another instrument says something else
+
+    @classmethod
+    def connect(cls, port: Port, url: str) -> "ByteLink":
+        """Greet the board and open a session, replacing one that a host before left behind.
+
+        Raises LinkTimeout where nobody answers, ProtocolError where the board speaks another version; the port is
+        closed then.
+        """
+        link = cls(port, url)
+        try:
+            link._open_session()
+        except BaseException:
+            port.close()
+            raise
+        return link
+
+    def _open_session(self) -> None:
+        session = self._session
+        deadline = time.monotonic() + GREETING_TIMEOUT
+        while session.phase is not Phase.OPEN:
+            session.hello(time.monotonic())
+            self._wait(lambda: Kind.HELLO not in session.pending, deadline, "who it is")
+            board = session.board
+            assert board is not None
+            if board.protocol_version != PROTOCOL_VERSION:
+                raise ProtocolError(
+                    f"{self.url} speaks protocol {board.protocol_version}, this hwctl {PROTOCOL_VERSION}; "
+                    "update the older one"
+                )
+            session.open(time.monotonic(), board.session)
+            self._wait(lambda: Kind.OPEN not in session.pending, deadline, "OPEN")
+
+    @property
+    def bytes_moved(self) -> int:
+        """Bytes sent and received so far."""
+        return self._moved
+
+    # -- commands ------------------------------------------------------------------------------------------------
+
+    def execute(self, command: Command) -> Reply:
+        """Send a command and return the reply; errors as in `execute_all`."""
+        return self.execute_all([command])[0]
+
+    def execute_all(self, commands: Sequence[Command]) -> list[Reply]:
+        """Send commands, as many at once as the board takes, and return their replies.
+
+        Raises LinkTimeout, LinkClosed, and SessionLost where the board was reset: that names the commands in doubt.
+        """
+        if self._closed:
+            raise LinkClosed(f"{self.url} is closed; open it again")
+        numbers = [self._submit(command) for command in commands]
+        return [self._reply_to(number) for number in numbers]
+
+    def _submit(self, command: Command) -> int:
+        number = self._session.submit(encode_command(command), reply_bytes(command))
+        self._names[number] = _name(command)
+        self._names.pop(number - RECENT - len(self._session.unsent), None)
+        return number
+
+    def _reply_to(self, number: int) -> Reply:
+        found: list[bytes] = []
+
+        def answered() -> bool:
+            raw = self._session.take_reply(number)
+            if raw is not None:
+                found.append(raw)
+            return bool(found)
+
+        self._wait(answered, None, self._name_of(number))
+        return decode_reply(found[0])
+
+    def _name_of(self, number: int) -> str:
+        return f"command {number} ({self._names.get(number, 'unnamed')})"
+
+    def safe_now(self) -> None:
+        """Ask for rest while another thread waits for a command, which is then answered ABORTED."""
+        self._safe_wanted.set()
+
+    def close(self) -> None:
+        """Leave the board SAFE and release the port; a board that is gone is left as it is."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._session.phase is Phase.OPEN:
+                self._session.safe(time.monotonic())
+                deadline = time.monotonic() + SAFE_TIMEOUT
+                self._wait(lambda: Kind.SAFE not in self._session.pending, deadline, "SAFE", reconnect=False)
+        except (LinkClosed, LinkTimeout, SessionLost):
+            pass  # nobody is there to be told
+        finally:
+            self._port.close()
+
+    # -- the pump ------------------------------------------------------------------------------------------------
+
+    def _wait(self, done: Callable[[], bool], deadline: float | None, wanted: str, *, reconnect: bool = True) -> None:
+        """Move bytes until `done`. Raises LinkTimeout at the deadline, or after SILENCE_TIMEOUT without a frame."""
+        session = self._session
+        started = time.monotonic()
+        while not done():
+            if session.phase is Phase.LOST:
+                raise SessionLost(self._lost())
+            now = time.monotonic()
+            if self._safe_wanted.is_set():
+                self._safe_wanted.clear()
+                session.safe(now)
+            session.tick(now)
+            try:
+                self._pump(started)
+            except LinkClosed as error:
+                if not reconnect:
+                    raise
+                self._reconnect(error, wanted)
+                started = time.monotonic()
+            heard = max(started, session.last_heard or 0.0) + self._line_time()
+            limit = heard + SILENCE_TIMEOUT if deadline is None else deadline
+            if time.monotonic() > limit:
+                raise LinkTimeout(self._silent(wanted))
+
+    def _line_time(self) -> float:
+        """Return the s that all that may be under way takes on the line."""
+        board = self._session.board
+        return 0.0 if board is None else (board.receive_budget + board.reply_budget) / self._port.bytes_per_second
+
+    def _pump(self, started: float) -> None:
+        out = self._session.outgoing()
+        if out:
+            self._port.write(out)
+            self._moved += len(out)
+        data = self._port.read()
+        if data:
+            if self._session.last_heard is None:
+                self._said = (self._said + data)[-SAID:]
+            self._moved += len(data)
+            self._session.receive(data, time.monotonic())
+
+    def _reconnect(self, lost: LinkClosed, wanted: str) -> None:
+        """Open the port again; the session goes on where it was, as the board still holds it."""
+        deadline = time.monotonic() + RECONNECT_TIMEOUT
+        while True:
+            try:
+                self._port.reopen()
+            except LinkClosed as error:
+                if time.monotonic() > deadline:
+                    raise LinkClosed(
+                        f"link closed: {lost} after {wanted} was sent, and {error}; reconnect, and resume the run"
+                    ) from None
+                time.sleep(RECONNECT_PAUSE)
+            else:
+                return
+
+    def _silent(self, wanted: str) -> str:
+        bad, said = self._session.bad.total, self._said.strip(b"\0\r\n ")
+        if self._session.last_heard is None and said:
+            return (
+                f"{self.url} is no board of hwctl, or its baud rate is another: it was asked {wanted} and said "
+                f"{said.decode('ascii', 'backslashreplace')!r}"
+            )
+        noise = f", and {bad} broken frames came" if bad else ""
+        return f"{self.url} did not answer {wanted}{noise}; check that the board is powered and connected"
+
+    def _lost(self) -> str:
+        doubtful = [self._name_of(number) for number in self._session.in_doubt]
+        named = ", ".join(doubtful[:3]) + (f" and {len(doubtful) - 3} more" if len(doubtful) > 3 else "")
+        return (
+            f"{self.url} was reset or taken over by another host; "
+            + (f"in doubt, count their pulses as executed: {named}" if doubtful else "no command is in doubt")
+            + "; open it again and read the cells back"
+        )
+
+
+def _name(command: Command) -> str:
+    """Return a command's name and region for messages."""
+    region = getattr(command, "region", None)
+    place = "" if region is None else f" rows {region.row0}-{region.row1 - 1}, columns {region.col0}-{region.col1 - 1}"
+    return command.op.name + place
