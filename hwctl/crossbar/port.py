@@ -71,6 +71,12 @@ class Port:
         """
         return self._checked(command, self.link.execute(command), expected, told)
 
+    def post(self, command: commands.Command, expected: type[_Reply]) -> None:
+        """Execute a command whose reply tells nothing new, without waiting; a refusal may be raised by a later call."""
+        reply = self.link.post(command)
+        if reply is not None:
+            self._checked(command, reply, expected, NOTHING_EXECUTED)
+
     def ask_all(self, several: Sequence[commands.Command], expected: type[_Reply]) -> list[_Reply]:
         """Execute the parts of a whole in order, without waiting in between where the link can; as `ask`."""
         answers = self.link.execute_all(several)

@@ -3,15 +3,17 @@
 import secrets
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
-from hwctl.errors import LinkClosed, LinkTimeout, ProtocolError, SessionLost
+from hwctl.errors import BoardError, LinkClosed, LinkError, LinkTimeout, ProtocolError, SessionLost
 from hwctl.links.ports import Port
 from hwctl.protocol.codec import decode_reply, encode_command
 from hwctl.protocol.codes import PROTOCOL_VERSION
 from hwctl.protocol.commands import Command
 from hwctl.protocol.frame import Kind
-from hwctl.protocol.replies import Reply
+from hwctl.protocol.replies import Refused, Reply
 from hwctl.protocol.session import HostSession, Phase
 from hwctl.protocol.sizes import reply_bytes
 
@@ -21,6 +23,7 @@ SAFE_TIMEOUT = 5.0  # s until a board must have said that its lines are at rest
 RECONNECT_TIMEOUT = 10.0  # s that a vanished port is tried again
 RECONNECT_PAUSE = 0.2  # s between tries
 SAID = 60  # bytes of a stranger's words that a message shows
+MOST_POSTED = 16  # commands whose replies nobody waits for
 RECENT = 64  # commands whose names are kept for messages
 
 
@@ -36,6 +39,7 @@ class ByteLink:
         self._names: dict[int, str] = {}
         self._safe_wanted = threading.Event()
         self._closed = False
+        self._posted: deque[int] = deque()
         self._said = b""  # bytes that came before the first frame: another instrument says something else
 
     @classmethod
@@ -85,12 +89,30 @@ class ByteLink:
 
         Raises LinkTimeout, LinkClosed, and SessionLost where the board was reset: that names the commands in doubt.
         """
-        if self._closed:
-            raise LinkClosed(f"{self.url} is closed; open it again")
         numbers = [self._submit(command) for command in commands]
+        self._settle(0)
         return [self._reply_to(number) for number in numbers]
 
+    def post(self, command: Command) -> None:
+        """Send a command and go on; errors as in `execute_all`, BoardError where one before it was refused."""
+        self._posted.append(self._submit(command))
+        self._settle(MOST_POSTED)
+        with suppress(LinkClosed):  # the next wait opens the port again
+            self._send()
+
+    def _settle(self, most: int) -> None:
+        """Look at replies of posted commands until no more than `most` are open."""
+        while len(self._posted) > most:
+            number = self._posted.popleft()
+            reply = self._reply_to(number)
+            if isinstance(reply, Refused):
+                raise BoardError(
+                    f"{self.url} refused {self._name_of(number)}: {reply.detail}; nothing of it was executed"
+                )
+
     def _submit(self, command: Command) -> int:
+        if self._closed:
+            raise LinkClosed(f"{self.url} is closed; open it again")
         number = self._session.submit(encode_command(command), reply_bytes(command))
         self._names[number] = _name(command)
         self._names.pop(number - RECENT - len(self._session.unsent), None)
@@ -119,6 +141,11 @@ class ByteLink:
         """Leave the board SAFE and release the port; a board that is gone is left as it is."""
         if self._closed:
             return
+        try:
+            if self._session.phase is Phase.OPEN:
+                self._settle(0)  # SAFE would abort what was posted and not begun
+        except (BoardError, LinkError):
+            pass  # the run that posted it is over
         self._closed = True
         try:
             if self._session.phase is Phase.OPEN:
@@ -145,7 +172,7 @@ class ByteLink:
                 session.safe(now)
             session.tick(now)
             try:
-                self._pump(started)
+                self._pump()
             except LinkClosed as error:
                 if not reconnect:
                     raise
@@ -161,11 +188,14 @@ class ByteLink:
         board = self._session.board
         return 0.0 if board is None else (board.receive_budget + board.reply_budget) / self._port.bytes_per_second
 
-    def _pump(self, started: float) -> None:
+    def _send(self) -> None:
         out = self._session.outgoing()
         if out:
             self._port.write(out)
             self._moved += len(out)
+
+    def _pump(self) -> None:
+        self._send()
         data = self._port.read()
         if data:
             if self._session.last_heard is None:

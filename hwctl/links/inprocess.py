@@ -46,6 +46,10 @@ class InProcessLink:
                 break
         return done
 
+    def post(self, command: Command) -> Reply:
+        """Execute a command and return the reply."""
+        return self.execute(command)
+
     def close(self) -> None:
         """Leave the board SAFE."""
         self._board.execute(Safe())

@@ -26,5 +26,11 @@ class Link(Protocol):
         Where one is refused, those that were not sent yet are not, and have no reply.
         """
 
+    def post(self, command: Command) -> Reply | None:
+        """Send a command without waiting for its reply, which is returned where it is there at once.
+
+        A reply that comes later is looked at by the next call; a refusal is then raised as BoardError.
+        """
+
     def close(self) -> None:
         """Leave the board SAFE and release it."""

@@ -37,6 +37,9 @@ class Recorder:
             assert len(encode_reply(reply)) <= self._reply
         return reply
 
+    def post(self, command):
+        return self.execute(command)
+
     def execute_all(self, commands):
         return [self.execute(command) for command in commands]
 
