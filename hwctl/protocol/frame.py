@@ -77,7 +77,7 @@ class Safe(NamedTuple):
 
 
 class BoardState(NamedTuple):
-    """Payload of PONG and SAFE_DONE, of the session that the board holds."""
+    """Payload of PONG, and of SAFE_DONE: there of the moment at which the lines came to rest."""
 
     executed: int
     """Last sequence number that was executed to its end."""

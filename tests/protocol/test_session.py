@@ -514,9 +514,11 @@ def test_safe_overtakes_what_waits_and_aborts_all_that_was_submitted_before_it()
     assert pair.board.next_command() == (1, b"a")
     pair.to_board(frames[0], frames[2])
     assert pair.board.safe_requested()
+    pair.board.progress = 17
     pair.board.abort(b"aborted", b"half")
     assert not pair.board.safe_requested()
     pair.exchange()
+    assert pair.host.state == wire.BoardState(0, 1, 17)
     assert [pair.host.take_reply(n) for n in (1, 2, 3, 4)] == [b"half", b"aborted", b"aborted", b"re:d"]
     assert pair.executed == [(4, b"d")]
     assert Kind.SAFE not in pair.host.pending
@@ -543,6 +545,7 @@ def test_a_running_command_may_be_finished_after_abort():
     pair.board.finish(1, b"half")
     pair.exchange()
     assert pair.host.take_reply(1) == b"half"
+    assert pair.host.state.running == 1
 
 
 def test_a_safe_that_arrives_again_is_answered_and_aborts_nothing():
@@ -556,7 +559,8 @@ def test_a_safe_that_arrives_again_is_answered_and_aborts_nothing():
     pair.host.submit(b"a", 1)
     pair.to_board(*pair.up(), safe)
     assert not pair.board.safe_requested()
-    assert [frame.kind for frame in pair.down()] == [Kind.SAFE_DONE]
+    (done,) = pair.down()
+    assert (done.kind, done.payload) == (Kind.SAFE_DONE, pack(wire.BoardState(0, 0, 0)))
     pair.execute()
     assert pair.executed == [(1, b"a")]
 

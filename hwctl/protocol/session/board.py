@@ -52,6 +52,7 @@ class BoardSession:
         self._gap_told = -1
         self._abort_through = self._last_safe = 0
         self._abort_reply = b""
+        self._safe_state = b""  # of the last SAFE_DONE
 
     def reset(self, boot: int | None = None) -> None:
         """Forget everything, as a power cycle does; what runs is not finished any more."""
@@ -108,11 +109,12 @@ class BoardSession:
         if self._safe_request is None:
             return
         self._abort_reply = queued
+        self._safe_state = pack(self._state())  # of the moment: how far the running command came is in no reply
         if self._running is not None and running is not None:
             self.finish(self._running.sequence, running)
         session, number = self._safe_request
         self._safe_request = None
-        self._send(Kind.SAFE_DONE, session, number, pack(self._state()))
+        self._send(Kind.SAFE_DONE, session, number, self._safe_state)
 
     # -- bytes ---------------------------------------------------------------------------------------------------
 
@@ -181,7 +183,7 @@ class BoardSession:
     def _on_safe(self, frame: Frame, ours: bool) -> None:
         if ours and frame.sequence <= self._last_safe:
             if self._safe_request is None:
-                self._send(Kind.SAFE_DONE, frame.session, frame.sequence, pack(self._state()))
+                self._send(Kind.SAFE_DONE, frame.session, frame.sequence, self._safe_state)
             return
         through = self.received
         if ours:
