@@ -1,0 +1,162 @@
+"""SAFE drives every line to rest, lasts until a line is driven, and stops a command that is under way."""
+
+from concurrent.futures import ThreadPoolExecutor, wait
+
+import numpy as np
+import pytest
+
+from hwctl.errors import BoardError
+from hwctl.links import open_link
+from hwctl.protocol import codes, commands, replies
+from hwctl.protocol.codes import Feature, Refusal
+from hwctl.protocol.commands import Command
+from hwctl.protocol.replies import Reply
+from hwctl.testing.conformance.bench import DRIVING, REGION_COMMANDS, Bench
+from hwctl.testing.conformance.board import Board
+
+TRIES = 40
+PATIENCE = 120.0  # s until a command that was told to stop is given up
+
+
+def safe(bench: Bench) -> None:
+    bench.done(commands.Safe(), replies.Done)
+    assert bench.status().safe == 1
+
+
+@pytest.mark.parametrize("name", DRIVING)
+def test_safe_lasts_until_a_command_drives_a_line(bench: Bench, name: str) -> None:
+    feature = REGION_COMMANDS[name]
+    if feature is not None and not bench.has(feature):
+        pytest.skip(f"{bench.url} lacks {feature.name}")
+    command = bench.on(name, bench.block)
+    safe(bench)
+    assert not isinstance(bench.execute(command), replies.Refused)
+    assert bench.status().safe == 0
+    safe(bench)
+
+
+def test_asking_and_configuring_leave_the_board_safe(bench: Bench) -> None:
+    shape = bench.sets[-1]
+    safe(bench)
+    bench.done(commands.Identify(), replies.Identity)
+    bench.done(bench.configure_read(), replies.Done)
+    bench.crossbar.drive_levels(shape.polarity)
+    if bench.has(Feature.COUNTERS):
+        bench.done(commands.Counters(bench.block), replies.Counts)
+    if bench.emulated:
+        bench.load(bench.words())
+    if bench.has(Feature.VIRTUAL_TIME):
+        bench.done(commands.Wait(1), replies.Done)
+    assert bench.status().safe == 1
+
+
+def test_safe_twice_is_safe_and_changes_nothing_else(bench: Bench) -> None:
+    safe(bench)
+    before = bench.seen()
+    safe(bench)
+    assert bench.seen() == before
+
+
+def test_a_refused_command_leaves_the_board_safe(bench: Bench) -> None:
+    command = bench.sparse([(bench.rows, 0)], [1])
+    safe(bench)
+    bench.refused(command, Refusal.OUT_OF_REGION)
+    assert bench.status().safe == 1
+
+
+def test_a_closed_link_leaves_the_board_safe(bench: Bench, board: Board) -> None:
+    bench.read()
+    board.release()
+    link = open_link(board.url)
+    try:
+        reply = link.execute(commands.Status())
+    finally:
+        link.close()
+    assert isinstance(reply, replies.BoardStatus)
+    assert reply.safe == 1
+
+
+# -- in the middle of commands ---------------------------------------------------------------------------------------
+
+
+def interrupted(bench: Bench, several: list[Command], delay: float) -> list[Reply]:
+    """Execute commands in another thread, say SAFE after `delay` (s), and return the replies."""
+    safe_now = getattr(bench.link, "safe_now", None)
+    if safe_now is None:
+        pytest.skip(f"the link of {bench.url} has no safe_now(): a command cannot be stopped from outside")
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(bench.link.execute_all, several)
+        wait([running], delay)
+        safe_now()
+        answers = running.result(PATIENCE)
+    settle(bench)
+    return answers
+
+
+def settle(bench: Bench) -> None:
+    """Wait until a SAFE that was said too late has passed: it stops the next command."""
+    for _ in range(TRIES):
+        if not isinstance(bench.execute(commands.Status()), replies.Refused):
+            return
+    pytest.fail(f"{bench.url} answers nothing after SAFE")
+
+
+def stop(bench: Bench, several: list[Command]) -> list[Reply]:
+    """Say SAFE until it stops commands that are under way. Return the replies of every try, as one list.
+
+    Skips where none could be stopped.
+    """
+    answers: list[Reply] = []
+    for n in range(TRIES):
+        found = interrupted(bench, several, n * 5e-4)
+        aborted = [isinstance(reply, replies.Refused) for reply in found]
+        assert aborted == sorted(aborted), "a command was executed behind one that SAFE had stopped"
+        for reply in found:
+            if isinstance(reply, replies.Refused):
+                assert reply.refusal == Refusal.ABORTED
+                assert "aborted" in reply.detail
+        answers += found
+        if any(aborted):
+            return answers
+    pytest.skip(f"all of {len(several)} commands were done on {bench.url} when SAFE arrived, in {TRIES} tries")
+
+
+def test_safe_stops_readings_that_are_under_way(bench: Bench) -> None:
+    before = bench.status().reads
+    log2 = 6
+    answers = stop(bench, [commands.Read(bench.block, log2, codes.MAX_READ_RANGE, n) for n in range(100)])
+    after = bench.status()
+    done = [reply for reply in answers if isinstance(reply, replies.Readings)]
+    each = bench.block.rows * bench.block.cols << log2
+    assert 0 <= after.reads - before - len(done) * each <= each  # the one that was stopped may have begun
+    assert after.safe == 1
+    bench.read()
+    assert bench.status().safe == 0
+
+
+@pytest.mark.hwctl_emulated
+def test_pulses_of_stopped_commands_are_not_executed_and_never_later(bench: Bench) -> None:
+    ones = np.ones(bench.block.shape, np.int64)
+    counts, totals = bench.counts(), bench.pulses()
+    answers = stop(bench, [bench.pulse(ones) for _ in range(100)])
+    done = sum(isinstance(reply, replies.Pulsed) for reply in answers)
+    found = bench.counts() - counts
+    beyond = found - bench.of_array(done * ones, bench.block)
+    assert ((beyond == 0) | (beyond == 1)).all()  # the one that was stopped may have reached some cells
+    assert not beyond[bench.of_array(ones, bench.block) == 0].any()
+    np.testing.assert_array_equal(bench.pulses() - totals, [found.sum(), 0])
+    bench.done(bench.pulse(ones), replies.Pulsed)
+    np.testing.assert_array_equal(bench.counts() - counts, found + bench.of_array(ones, bench.block))
+
+
+def test_the_driver_says_that_its_command_was_aborted(bench: Bench) -> None:
+    safe_now = getattr(bench.link, "safe_now", None)
+    if safe_now is None:
+        pytest.skip(f"the link of {bench.url} has no safe_now(): a command cannot be stopped from outside")
+    safe_now()  # taken up once the link waits for a reply
+    several = [commands.Read(bench.block, 4, codes.MAX_READ_RANGE, n) for n in range(100)]
+    try:
+        bench.port.ask_all(several, replies.Readings)
+    except BoardError as error:
+        assert "aborted" in str(error)
+    settle(bench)

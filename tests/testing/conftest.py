@@ -1,0 +1,43 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+START = "from hwctl.cli import main; main()"
+
+
+@pytest.fixture
+def run_as_user(tmp_path):
+    """Run pytest in a folder of its own, as a user would. Returns exit code and output."""
+
+    def call(*arguments, path=None, **environment):
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        if path is not None:
+            environment["PYTHONPATH"] = str(path)
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, arguments)],
+            cwd=tmp_path, env=kept | environment, capture_output=True, text=True, timeout=280, check=False,
+        )  # fmt: skip
+        return done.returncode, done.stdout + done.stderr
+
+    return call
+
+
+@pytest.fixture
+def served():
+    """Serve a target by `hwctl serve`. Returns its URL."""
+    started = []
+
+    def call(target, *where):
+        command = [sys.executable, "-c", START, "serve", target, *where]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        started.append(process)
+        url = process.stdout.readline().strip()
+        assert url, process.communicate()
+        return url
+
+    yield call
+    for process in started:
+        process.terminate()
+        process.communicate(timeout=30)
