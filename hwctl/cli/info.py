@@ -6,13 +6,14 @@ from rich.console import Console
 from rich.table import Table
 
 from hwctl.cli.output import DEFAULT_TARGET, Json, Target, quantity, write_json
+from hwctl.cli.watch import Record, watching
 
 
-def info(target: Target = DEFAULT_TARGET, json: Json = None) -> None:
+def info(target: Target = DEFAULT_TARGET, record: Record = None, json: Json = None) -> None:
     """Ask a board for geometry, features, limits and drive levels."""
     from hwctl.crossbar import Crossbar  # noqa: PLC0415  numpy is not needed for --help
 
-    with Crossbar.open(target) as crossbar:
+    with watching(record) as wraps, Crossbar.open(target, wraps=wraps) as crossbar:
         identity, status = crossbar.identity, crossbar.status()
     volts, seconds = identity.volts_per_code, identity.seconds_per_code
     levels = [

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from hwctl.cli.output import DEFAULT_TARGET, Averages, Json, Target, write_json
+from hwctl.cli.watch import LogPulses, Record, watching
 from hwctl.errors import BadInput
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ def program(
     col: Annotated[int, typer.Option("--col", help="First column of the region.")] = 0,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds of a reading and pulses.")] = 1,
     averages: Averages = 4,
+    record: Record = None,
+    pulse_log: LogPulses = None,
     json: Json = None,
 ) -> None:
     """Send the pulses that the device's step curves ask for, and show how near it came. Nothing is verified."""
@@ -32,7 +35,7 @@ def program(
     from hwctl.programming import openloop  # noqa: PLC0415
 
     wanted = _load(file)
-    with Crossbar.open(target) as crossbar:
+    with watching(record, pulse_log) as wraps, Crossbar.open(target, wraps=wraps) as crossbar:
         region = crossbar.region(slice(row, row + wanted.shape[0]), slice(col, col + wanted.shape[1]))
         model = StepModel.of(presets.get(crossbar.identity.device))
         done = openloop.program(crossbar, wanted * 1e-6, model, region, slice(None), rounds=rounds, averages=averages)

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hwctl.cli.output import DEFAULT_TARGET, Averages, Cols, Json, Rows, Target, lines, write_json
+from hwctl.cli.watch import Record, watching
 from hwctl.files import write_file
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def read(
     cols: Cols = ":",
     averages: Averages = 1,
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the conductances in uS.")] = None,
+    record: Record = None,
     json: Json = None,
 ) -> None:
     """Read conductances; a cell that saturates the converter is NaN, never a number."""
@@ -30,7 +32,7 @@ def read(
 
     from hwctl.crossbar import Crossbar  # noqa: PLC0415
 
-    with Crossbar.open(target) as crossbar:
+    with watching(record) as wraps, Crossbar.open(target, wraps=wraps) as crossbar:
         region = crossbar.region(lines("--rows", rows), lines("--cols", cols))
         found = crossbar.read(region, averages=averages, over_range="nan")
     micro = found * 1e6

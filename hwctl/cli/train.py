@@ -1,7 +1,7 @@
 """`hwctl train`: train a task on one or more arrays."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -11,9 +11,11 @@ import typer
 from rich.console import Console
 
 from hwctl.cli.output import Json, write_json
+from hwctl.cli.watch import LogPulses, Record, watching
 from hwctl.errors import BadInput, Interrupted
 
 if TYPE_CHECKING:
+    from hwctl.links.watched import Wrap
     from hwctl.training.config import TrainConfig
     from hwctl.training.runfolder import RunFolder
     from hwctl.training.trainer import Trainer
@@ -65,6 +67,8 @@ def train(
         bool, typer.Option("--report/--no-report", help="Write report.html, its CSV files and training.png.")
     ] = True,
     resume: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Go on with an interrupted run.")] = None,
+    record: Record = None,
+    pulse_log: LogPulses = None,
     json: Json = None,
 ) -> None:
     """Train a multilayer network on a crossbar, in situ, and write a run folder with a report.
@@ -80,7 +84,8 @@ def train(
         raise BadInput("name a task to train, or a run to go on with: 'hwctl train wbc', 'hwctl train --resume FOLDER'")
     if resume is not None:
         folder = RunFolder(resume)
-        _train(folder.config(), folder, json, resuming=True, report=report)
+        with watching(record, pulse_log) as wraps:
+            _train(folder.config(), folder, json, wraps, resuming=True, report=report)
         return
     assert task is not None
     if target and device:
@@ -98,7 +103,8 @@ def train(
         )
     )  # fmt: skip
     path = run or RunFolder.next_free(Path("runs"), task)
-    _train(config, RunFolder(path), json, resuming=False, report=report)
+    with watching(record, pulse_log) as wraps:
+        _train(config, RunFolder(path), json, wraps, resuming=False, report=report)
 
 
 def _sizes(text: str | None) -> tuple[int, ...] | None:
@@ -110,7 +116,15 @@ def _sizes(text: str | None) -> tuple[int, ...] | None:
         raise BadInput(f"hidden layers '{text}'; give sizes joined by commas, for example 100,50") from None
 
 
-def _train(config: "TrainConfig", folder: "RunFolder", json: Path | None, *, resuming: bool, report: bool) -> None:
+def _train(
+    config: "TrainConfig",
+    folder: "RunFolder",
+    json: Path | None,
+    wraps: Sequence["Wrap"],
+    *,
+    resuming: bool,
+    report: bool,
+) -> None:
     """Open everything, train, save, and report."""
     from hwctl.training import setup  # noqa: PLC0415
     from hwctl.training.runfolder import RunFolder  # noqa: PLC0415
@@ -119,7 +133,7 @@ def _train(config: "TrainConfig", folder: "RunFolder", json: Path | None, *, res
     console = Console(stderr=json is not None and str(json) == "-")
     saved = folder.load() if resuming else None
     data = setup.load_data(config)
-    crossbars = setup.open_crossbars(config)
+    crossbars = setup.open_crossbars(config, wraps)
     try:
         trainer = Trainer(config, crossbars, setup.step_model(crossbars), data)
         if saved is None:

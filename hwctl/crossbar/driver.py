@@ -23,6 +23,7 @@ from hwctl.crossbar.sensing import multiply, readings
 from hwctl.crossbar.shapes import PulseShapes
 from hwctl.errors import LimitError, OverRange, Unsupported
 from hwctl.links import Link, open_link
+from hwctl.links.watched import Wrap
 from hwctl.protocol import codes, commands, replies
 from hwctl.protocol.codes import Feature, HalfSelect, OuterMode, Polarity, ShapePer
 from hwctl.protocol.packing import Region
@@ -60,10 +61,12 @@ class Crossbar:
         self.configure_read(min(self.read_voltage, self.identity.max_read * self.identity.volts_per_code))
 
     @classmethod
-    def open(cls, url: str, *, stream_seed: int = 0) -> "Crossbar":
-        """Open the board at a target URL. Raises TargetError."""
+    def open(cls, url: str, *, stream_seed: int = 0, wraps: Sequence[Wrap] = ()) -> "Crossbar":
+        """Open the board at a target URL; wraps: put around its link in this order. Raises TargetError."""
         link = open_link(url)
         try:
+            for wrap in wraps:
+                link = wrap(link)
             return cls(link, stream_seed=stream_seed)
         except BaseException:
             link.close()

@@ -114,7 +114,7 @@ class ByteLink:
         if self._closed:
             raise LinkClosed(f"{self.url} is closed; open it again")
         number = self._session.submit(encode_command(command), reply_bytes(command))
-        self._names[number] = _name(command)
+        self._names[number] = command_name(command)
         self._names.pop(number - RECENT - len(self._session.unsent), None)
         return number
 
@@ -238,7 +238,7 @@ class ByteLink:
         )
 
 
-def _name(command: Command) -> str:
+def command_name(command: Command) -> str:
     """Return a command's name and region for messages."""
     region = getattr(command, "region", None)
     place = "" if region is None else f" rows {region.row0}-{region.row1 - 1}, columns {region.col0}-{region.col1 - 1}"

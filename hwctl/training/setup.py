@@ -14,6 +14,7 @@ from hwctl.devices import presets
 from hwctl.devices.steps import StepModel
 from hwctl.errors import DeviceError, RunError
 from hwctl.links.target import Target
+from hwctl.links.watched import Wrap
 from hwctl.training import optimizers, tasks
 from hwctl.training.config import TrainConfig
 from hwctl.training.mapping import PairedLayer
@@ -88,10 +89,12 @@ def load_data(config: TrainConfig) -> Dataset:
     return tasks.get(config.task).load(config.seed, Path(config.data_dir) if config.data_dir else None)
 
 
-def open_crossbars(config: TrainConfig) -> list[Crossbar]:
-    """Open every target. Raises TargetError; what was opened before is closed."""
+def open_crossbars(config: TrainConfig, wraps: Sequence[Wrap] = ()) -> list[Crossbar]:
+    """Open every target, with `wraps` around each link. Raises TargetError; what was opened before is closed."""
     with ExitStack() as opened:
-        crossbars = [opened.enter_context(Crossbar.open(url, stream_seed=config.seed)) for url in config.targets]
+        crossbars = [
+            opened.enter_context(Crossbar.open(url, stream_seed=config.seed, wraps=wraps)) for url in config.targets
+        ]
         opened.pop_all()  # all of them are open: the caller closes them
     return crossbars
 
