@@ -61,6 +61,15 @@ class UnknownOption(ProtocolError):
 class LinkError(HwctlError):
     """The way to the board is unusable, or not in the state that a call needs."""
 
+    def __init__(self, what: str, todo: str = "") -> None:
+        """Say what happened and what to do next; who knows better what to do sets `todo` and raises again."""
+        super().__init__(what, todo)
+        self.what = what
+        self.todo = todo
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.todo}" if self.todo else self.what
+
 
 class LinkTimeout(LinkError):
     """The board did not answer in time."""

@@ -43,3 +43,10 @@ def test_every_error_is_an_hwctl_error_with_one_base_and_a_sentence_of_its_own(n
     assert len(kind.__bases__) == 1
     assert kind.__doc__.endswith(".")
     assert str(kind("what happened; what to do")) == "what happened; what to do"
+
+
+def test_what_to_do_after_a_lost_link_is_said_by_who_knows_best():
+    error = errors.LinkClosed("link closed", "open it again")
+    assert str(error) == "link closed; open it again"
+    error.todo = "run it again"
+    assert str(error) == "link closed; run it again"

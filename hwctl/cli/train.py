@@ -12,7 +12,7 @@ from rich.console import Console
 
 from hwctl.cli.output import Json, write_json
 from hwctl.cli.watch import LogPulses, Record, watching
-from hwctl.errors import BadInput, Interrupted
+from hwctl.errors import BadInput, Interrupted, LinkClosed, LinkTimeout, SessionLost
 
 if TYPE_CHECKING:
     from hwctl.links.watched import Wrap
@@ -66,7 +66,10 @@ def train(
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Write report.html, its CSV files and training.png.")
     ] = True,
-    resume: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Go on with an interrupted run.")] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Go on with an interrupted run; --target if its board is elsewhere now."),
+    ] = None,
     record: Record = None,
     pulse_log: LogPulses = None,
     json: Json = None,
@@ -84,8 +87,9 @@ def train(
         raise BadInput("name a task to train, or a run to go on with: 'hwctl train wbc', 'hwctl train --resume FOLDER'")
     if resume is not None:
         folder = RunFolder(resume)
+        config = folder.config().moved(tuple(target or ()))
         with watching(record, pulse_log) as wraps:
-            _train(folder.config(), folder, json, wraps, resuming=True, report=report)
+            _train(config, folder, json, wraps, resuming=True, report=report)
         return
     assert task is not None
     if target and device:
@@ -135,18 +139,20 @@ def _train(
     data = setup.load_data(config)
     crossbars = setup.open_crossbars(config, wraps)
     try:
-        trainer = Trainer(config, crossbars, setup.step_model(crossbars), data)
-        if saved is None:
-            folder = RunFolder.create(folder.path, config)
-            _introduce(console, trainer, folder)
-            trainer.start()
-            folder.save(trainer.checkpoint(), trainer.history)
-        else:
-            trainer.resume(saved)
-            _introduce(console, trainer, folder)
-            if not trainer.bit_identical:
-                console.print("the board cannot restore its state: cells were read back, bits will differ")
-        _loop(console, trainer, folder)
+        with _resumable(folder):
+            trainer = Trainer(config, crossbars, setup.step_model(crossbars), data)
+            if saved is None:
+                folder = RunFolder.create(folder.path, config)
+                _introduce(console, trainer, folder)
+                trainer.start()
+                folder.save(trainer.checkpoint(), trainer.history)
+            else:
+                trainer.resume(saved)
+                folder.keep(config)  # its boards may be elsewhere now
+                _introduce(console, trainer, folder)
+                if not trainer.bit_identical:
+                    console.print("the board cannot restore its state: cells were read back, bits will differ")
+            _loop(console, trainer, folder)
         summary = trainer.summary()
         if report:
             _report(trainer, folder, summary)
@@ -158,6 +164,17 @@ def _train(
     _conclude(console, summary)
     if report:
         console.print(f"report: {folder.path / 'report.html'}", highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _resumable(folder: "RunFolder") -> Iterator[None]:
+    """Where the link dies, say how to go on with the run; what its last checkpoint holds is kept."""
+    try:
+        yield
+    except (LinkClosed, LinkTimeout, SessionLost) as error:
+        again = f"run 'hwctl train --resume {folder.path}'" if folder.has_checkpoint() else "start the run again"
+        error.todo = f"reconnect and {again}"
+        raise
 
 
 def _introduce(console: Console, trainer: "Trainer", folder: "RunFolder") -> None:

@@ -112,7 +112,7 @@ class ByteLink:
 
     def _submit(self, command: Command) -> int:
         if self._closed:
-            raise LinkClosed(f"{self.url} is closed; open it again")
+            raise LinkClosed(f"{self.url} is closed", "open it again")
         number = self._session.submit(encode_command(command), reply_bytes(command))
         self._names[number] = command_name(command)
         self._names.pop(number - RECENT - len(self._session.unsent), None)
@@ -165,7 +165,7 @@ class ByteLink:
         started = time.monotonic()
         while not done():
             if session.phase is Phase.LOST:
-                raise SessionLost(self._lost())
+                raise SessionLost(self._lost(), "open it again and read the cells back")
             now = time.monotonic()
             if self._safe_wanted.is_set():
                 self._safe_wanted.clear()
@@ -173,15 +173,15 @@ class ByteLink:
             session.tick(now)
             try:
                 self._pump()
-            except LinkClosed as error:
+            except LinkClosed:
                 if not reconnect:
                     raise
-                self._reconnect(error, wanted)
+                self._reconnect(wanted)
                 started = time.monotonic()
             heard = max(started, session.last_heard or 0.0) + self._line_time()
             limit = heard + SILENCE_TIMEOUT if deadline is None else deadline
             if time.monotonic() > limit:
-                raise LinkTimeout(self._silent(wanted))
+                raise LinkTimeout(self._silent(wanted), "check that the board is powered and connected")
 
     def _line_time(self) -> float:
         """Return the s that all that may be under way takes on the line."""
@@ -203,7 +203,7 @@ class ByteLink:
             self._moved += len(data)
             self._session.receive(data, time.monotonic())
 
-    def _reconnect(self, lost: LinkClosed, wanted: str) -> None:
+    def _reconnect(self, wanted: str) -> None:
         """Open the port again; the session goes on where it was, as the board still holds it."""
         deadline = time.monotonic() + RECONNECT_TIMEOUT
         while True:
@@ -211,9 +211,10 @@ class ByteLink:
                 self._port.reopen()
             except LinkClosed as error:
                 if time.monotonic() > deadline:
-                    raise LinkClosed(
-                        f"link closed: {lost} after {wanted} was sent, and {error}; reconnect, and resume the run"
-                    ) from None
+                    sent = self._session.unacknowledged
+                    last = self._name_of(sent[-1]) if sent else wanted
+                    what = f"link closed: {self._port.name} vanished after {last}"
+                    raise LinkClosed(what, "reconnect, and open it again") from error
                 time.sleep(RECONNECT_PAUSE)
             else:
                 return
@@ -226,15 +227,13 @@ class ByteLink:
                 f"{said.decode('ascii', 'backslashreplace')!r}"
             )
         noise = f", and {bad} broken frames came" if bad else ""
-        return f"{self.url} did not answer {wanted}{noise}; check that the board is powered and connected"
+        return f"{self.url} did not answer {wanted}{noise}"
 
     def _lost(self) -> str:
         doubtful = [self._name_of(number) for number in self._session.in_doubt]
         named = ", ".join(doubtful[:3]) + (f" and {len(doubtful) - 3} more" if len(doubtful) > 3 else "")
-        return (
-            f"{self.url} was reset or taken over by another host; "
-            + (f"in doubt, count their pulses as executed: {named}" if doubtful else "no command is in doubt")
-            + "; open it again and read the cells back"
+        return f"{self.url} was reset or taken over by another host; " + (
+            f"in doubt, count their pulses as executed: {named}" if doubtful else "no command is in doubt"
         )
 
 

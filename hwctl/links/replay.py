@@ -36,7 +36,7 @@ class ReplayLink:
     def execute(self, command: Command) -> Reply:
         """Return the recorded reply. Raises LinkError where another command was recorded, or none."""
         if self._file.closed:
-            raise LinkClosed(f"{self.url} is closed; open it again")
+            raise LinkClosed(f"{self.url} is closed", "open it again")
         if self._next is None:
             raise LinkError(
                 f"{self.url}: {self._asked} commands were recorded, now command {self._asked + 1} "

@@ -68,7 +68,7 @@ class SerialPort:
             self._port.write_timeout = WRITE_TIMEOUT + len(data) / self.bytes_per_second
             self._port.write(data)
         except serial.SerialTimeoutException:
-            raise LinkTimeout(f"{self.name} took no bytes within {WRITE_TIMEOUT:g} s; check the line's flow") from None
+            raise LinkTimeout(f"{self.name} took no bytes within {WRITE_TIMEOUT:g} s", "check the line") from None
         except (OSError, TypeError, ValueError) as error:
             raise LinkClosed(f"{self.name} vanished ({_text(error)})") from None
 

@@ -1,7 +1,7 @@
 """What a training run is: everything that decides its result, kept in the run folder as config.toml."""
 
 import sys
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from math import inf
 from pathlib import Path
 from types import UnionType
@@ -84,6 +84,12 @@ class TrainConfig:
             raise BadInput(f"pulse budget {self.pulse_budget}; give 1 or more")
         if not 0 <= self.seed < 1 << 31:
             raise BadInput(f"seed {self.seed}; give 0 to {(1 << 31) - 1}")
+
+    def moved(self, targets: tuple[str, ...]) -> "TrainConfig":
+        """Return the run on the same boards at other URLs; none: where they were. Raises BadInput."""
+        if targets and len(targets) != len(self.targets):
+            raise BadInput(f"{len(targets)} targets for a run on {len(self.targets)}; give each of its boards in order")
+        return replace(self, targets=targets or self.targets)
 
     def to_toml(self) -> str:
         """Return the run as TOML; what is None is left out."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hwctl.errors import RunError
 from hwctl.files import write_file
-from hwctl.training.checkpoint import Checkpoint
+from hwctl.training.checkpoint import NAME, Checkpoint
 from hwctl.training.config import TrainConfig
 from hwctl.training.trainer import Metrics
 
@@ -27,8 +27,17 @@ class RunFolder:
         """Make a new folder for a run. Raises RunError where one is there already."""
         if (path / CONFIG).exists():
             raise RunError(f"{path} holds a run already; go on with '--resume {path}', or choose another with --run")
-        write_file(path / CONFIG, config.to_toml().encode())
-        return cls(path)
+        folder = cls(path)
+        folder.keep(config)
+        return folder
+
+    def keep(self, config: TrainConfig) -> None:
+        """Write the run's configuration. Raises RunError where the disk refuses."""
+        write_file(self.path / CONFIG, config.to_toml().encode())
+
+    def has_checkpoint(self) -> bool:
+        """Return whether there is something to go on from."""
+        return (self.path / NAME).exists()
 
     @classmethod
     def next_free(cls, parent: Path, task: str) -> Path:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -129,7 +130,8 @@ class Trainer:
         self._since = time.perf_counter()
         values, arrays = saved.values, saved.arrays
         try:
-            if values["config"] != self.config.to_toml():
+            saved_config = TrainConfig.from_toml(values["config"], Path("checkpoint.h5"))
+            if saved_config.moved(self.config.targets) != self.config:
                 raise RunError("the checkpoint belongs to another run than config.toml; restore the one that is wrong")
             self._resume_boards(values, arrays)
             self._counter = Counter(self.crossbars)

@@ -25,11 +25,11 @@ def run(capsys, monkeypatch, tmp_path):
 
 @pytest.fixture
 def spawn(tmp_path):
-    """Start a command line as a process of its own in an empty folder."""
+    """Start a command line as a process of its own in an empty folder; before: Python to run first."""
     started = []
 
-    def call(*arguments, **options):
-        command = [sys.executable, "-c", START, *map(str, arguments)]
+    def call(*arguments, before="", **options):
+        command = [sys.executable, "-c", f"{before}\n{START}", *map(str, arguments)]
         process = subprocess.Popen(
             command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
         )

@@ -2,11 +2,10 @@ import csv
 import json
 import re
 import signal
-import time
 
-import h5py
 import numpy as np
 import pytest
+from runs import progress, state, wait_for
 
 FIELDS = {
     "task", "layers", "device", "optimizer", "schedule", "seed", "epochs", "samples", "train_loss", "train_accuracy",
@@ -14,20 +13,6 @@ FIELDS = {
     "host_seconds", "samples_per_second", "target",
 }  # fmt: skip
 QUICK = ("train", "iris", "--no-report", "--epochs", "3", "--run", "run")
-
-
-def state(folder):
-    """Everything a run ends with but the time it took."""
-    with h5py.File(folder / "checkpoint.h5") as file:
-        arrays = {}
-        file.visititems(
-            lambda name, item: arrays.update({name: item[()].tobytes()}) if isinstance(item, h5py.Dataset) else None
-        )
-        values = json.loads(file.attrs["values"])
-    for row in values["history"]:
-        del row["host_seconds"]
-    del values["totals"]["host_seconds"]
-    return arrays, values
 
 
 def test_a_run_leaves_a_folder_with_all_that_belongs_to_it(run, tmp_path):
@@ -66,24 +51,6 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_does_not(run, tmp_pat
         assert run("train", "iris", "--no-report", "--epochs", "1", "--seed", seed, "--run", name)[0] == 0
     assert state(tmp_path / "a")[0] == state(tmp_path / "b")[0]
     assert state(tmp_path / "a")[0] != state(tmp_path / "c")[0]
-
-
-def wait_for(process, folder, epochs):
-    """Wait until a run has finished so many epochs."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise AssertionError(process.communicate())
-        metrics = folder / "metrics.csv"
-        if metrics.is_file() and len(metrics.read_text().splitlines()) > epochs:
-            return
-        time.sleep(0.01)
-    raise AssertionError("no progress within two minutes")
-
-
-def progress(folder):
-    with h5py.File(folder / "checkpoint.h5") as file:
-        return json.loads(file.attrs["values"])["progress"]
 
 
 @pytest.mark.parametrize(

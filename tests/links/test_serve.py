@@ -152,7 +152,7 @@ def test_a_board_that_vanishes_for_good_is_named_with_the_command_under_way(serv
     crossbar = Crossbar.open(url)
     process.kill()
     process.wait()
-    with pytest.raises(LinkError, match=r"link closed: .*READ rows 0-11, columns 0-9.*resume the run"):
+    with pytest.raises(LinkError, match=r"link closed: .*READ rows 0-11, columns 0-9\); reconnect, and open it again"):
         crossbar.read()
     crossbar.close()
 
