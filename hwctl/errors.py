@@ -21,6 +21,8 @@
 Each message is one line: what happened, and what to do next.
 """
 
+import typing
+
 
 class HwctlError(Exception):
     """Base of everything that hwctl raises on purpose."""
@@ -66,6 +68,10 @@ class LinkError(HwctlError):
         super().__init__(what, todo)
         self.what = what
         self.todo = todo
+        self.answered: tuple[tuple[typing.Any, typing.Any], ...] = ()
+        """Commands of the call that were answered before, with their replies."""
+        self.in_doubt: tuple[typing.Any, ...] = ()
+        """Commands that were sent and not answered: executed, in part or not at all. Each is named by one error."""
 
     def __str__(self) -> str:
         return f"{self.what}; {self.todo}" if self.todo else self.what

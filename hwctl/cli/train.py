@@ -12,7 +12,7 @@ from rich.console import Console
 
 from hwctl.cli.output import Json, write_json
 from hwctl.cli.watch import LogPulses, Record, watching
-from hwctl.errors import BadInput, Interrupted, LinkClosed, LinkTimeout, SessionLost
+from hwctl.errors import BadInput, Interrupted, LinkClosed, LinkError, LinkTimeout, SessionLost
 
 if TYPE_CHECKING:
     from hwctl.links.watched import Wrap
@@ -152,7 +152,11 @@ def _train(
                 _introduce(console, trainer, folder)
                 if not trainer.bit_identical:
                     console.print("the board cannot restore its state: cells were read back, bits will differ")
-            _loop(console, trainer, folder)
+            try:
+                _loop(console, trainer, folder)
+            except LinkError:
+                folder.add(trainer.sent())
+                raise
         summary = trainer.summary()
         if report:
             _report(trainer, folder, summary)

@@ -1,6 +1,7 @@
 """Drive a crossbar array in SI units: limits checked, regions split, saturated readings flagged."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
 
@@ -17,11 +18,12 @@ from hwctl.crossbar.arguments import (
     shape_pair,
     within,
 )
+from hwctl.crossbar.planned import planned_pulses
 from hwctl.crossbar.port import Port, parts_executed
 from hwctl.crossbar.results import ArrayStatus, Floats, FormResult, Lines, OnOverRange, PulseShape, VerifyResult
 from hwctl.crossbar.sensing import multiply, readings
 from hwctl.crossbar.shapes import PulseShapes
-from hwctl.errors import LimitError, OverRange, Unsupported
+from hwctl.errors import BoardError, LimitError, LinkError, OverRange, Unsupported
 from hwctl.links import Link, open_link
 from hwctl.links.watched import Wrap
 from hwctl.protocol import codes, commands, replies
@@ -259,10 +261,23 @@ class Crossbar:
             return _sum_of(self.port.ask_all(parts, replies.Pulsed))
         done = []
         for number, command in enumerate(parts):
-            done.append(self.port.ask(command, replies.Pulsed, parts_executed(number, len(parts))))
-            row0, row1, col0, col1 = command.region
-            self._counted[row0:row1, col0:col1] += np.abs(command.counts.astype(np.int64))
+            with self._counting(command):
+                done.append(self.port.ask(command, replies.Pulsed, parts_executed(number, len(parts))))
         return _sum_of(done)
+
+    @contextmanager
+    def _counting(self, command: commands.Command) -> Iterator[None]:
+        """Where the host counts, count pulses before they are sent: what is not refused may have been executed."""
+        planned = None if self._counted is None else planned_pulses(command, (self.rows, self.cols))
+        if self._counted is None or planned is None:
+            yield
+            return
+        self._counted += planned
+        try:
+            yield
+        except BoardError:
+            self._counted -= planned
+            raise
 
     def pulse_cells(
         self, rows: ArrayLike, cols: ArrayLike, counts: ArrayLike, set_shape: PulseShape, reset_shape: PulseShape
@@ -280,10 +295,12 @@ class Crossbar:
             for i, end in ((i, i + largest) for i in range(0, wanted.size, largest))
         ]
         for part in parts:  # what the reply counts is known beforehand: nobody waits for it
-            self.port.post(part, replies.Pulsed)
+            if self._counted is None:
+                self.port.post(part, replies.Pulsed)
+            else:
+                with self._counting(part):
+                    self.port.post(part, replies.Pulsed)
         sizes = np.abs(wanted.astype(np.int64))
-        if self._counted is not None:
-            np.add.at(self._counted, places, sizes)
         ups = int(sizes[wanted > 0].sum())
         return ups, int(sizes.sum()) - ups
 
@@ -421,11 +438,13 @@ class Crossbar:
         self._take((attempts + 1) * averages)
         done = np.zeros((3, *region.shape), np.int64)
         for part in self.port.parts(region, bytes_per_cell=5):
-            reply = self.port.ask(replace(command, region=part), replies.Formed)
+            of_part = replace(command, region=part)
+            with self._counting(of_part):
+                reply = self.port.ask(of_part, replies.Formed)
+            if self._counted is not None:  # what it was allowed and did not need
+                self._counted[part.row0 : part.row1, part.col0 : part.col1] -= attempts - reply.pulses.astype(np.int64)
             place = within(part, region)
             done[:, place[0], place[1]] = reply.formed, reply.readings, reply.pulses
-            if self._counted is not None:
-                self._counted[part.row0 : part.row1, part.col0 : part.col1] += reply.pulses
         return FormResult(done[0].astype(np.bool_), self.units.conductances(done[1]), done[2])
 
     # -- state ---------------------------------------------------------------------------------------------------
@@ -446,6 +465,17 @@ class Crossbar:
         found = np.empty(region.shape, np.int64)
         for part in self.port.parts(region, bytes_per_cell=4):
             found[within(part, region)] = self.port.ask(commands.Counters(part), replies.Counts).counts
+        return found
+
+    def pulses_in_doubt(self, lost: LinkError) -> NDArray[np.int64]:
+        """Return the most pulses (rows, cols) that commands gave each cell which a lost line left in doubt.
+
+        They are counted as executed and never sent again; read these cells once the board is open again.
+        """
+        found = np.zeros((self.rows, self.cols), np.int64)
+        for command in lost.in_doubt:
+            planned = planned_pulses(command, found.shape)
+            found += 0 if planned is None else planned
         return found
 
     def safe(self) -> None:

@@ -16,7 +16,7 @@ from hwctl.links.watched import WatchedLink
 from hwctl.protocol import codes, commands, replies
 from hwctl.protocol.codes import ShapePer
 from hwctl.protocol.commands import Command
-from hwctl.protocol.packing import Region
+from hwctl.protocol.packing import Ramp, Region
 from hwctl.protocol.replies import Reply
 
 FORMAT = "hwctl-pulse-log 1"
@@ -37,6 +37,7 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
     "command": ("u4", "1", "number of the pulse command in this log"),
     "array": ("u1", "1", "number of the array, as in the group arrays"),
     "ramped": ("u1", "1", "1: pulses of one polarity of a closed loop, whose first shape is given; 0: exact, in order"),
+    "doubt": ("u1", "1", "1: the line was lost before the reply: at most these, of a closed loop of either polarity"),
 }
 """Type, unit and description of each dataset; they have one row for each cell and train of pulses."""
 
@@ -51,6 +52,7 @@ class Pulses(NamedTuple):
     shapes: NDArray[Any]
     """Numbers of pulse shapes."""
     ramped: bool = False
+    doubt: bool = False
 
 
 class PulseLog:
@@ -84,7 +86,8 @@ class PulseLog:
         if self._arrays == ARRAYS:
             raise RunError(f"{self._path} holds {ARRAYS} arrays, no more; log fewer targets")
         number, self._arrays = self._arrays, self._arrays + 1
-        return WatchedLink(link, _Board(self, number, link.url).seen)
+        board = _Board(self, number, link.url)
+        return WatchedLink(link, board.seen, board.doubted)
 
     def close(self) -> None:
         """Write what waits."""
@@ -131,6 +134,7 @@ class PulseLog:
                 "row": rows, "col": trains.cols, "count": trains.counts, "polarity": polarity, "amplitude": amplitude,
                 "width": width, "gate": gate, "compliance": compliance, "time": time.monotonic() - self._zero,
                 "command": self._commands, "array": number, "ramped": trains.ramped,
+                "doubt": trains.doubt,
             }
         )  # fmt: skip
         self._commands += 1
@@ -215,9 +219,17 @@ class _Board:
             shape = (command.polarity, command.amplitude, command.width, command.gate, command.compliance)
             self._shapes[command.index] = shape
         elif type(command) in _TRAINS and not isinstance(reply, replies.Refused):
-            if self._scales is None:
-                raise LinkError(f"{self._url} was not asked what it is; send IDENTIFY before pulses that are logged")
-            self._log.append(self._number, _TRAINS[type(command)](command, reply), self._shapes * self._scales)
+            self._append(_TRAINS[type(command)](command, reply))
+
+    def doubted(self, command: Command) -> None:
+        """Take a command of which nobody knows how much was executed: log the most."""
+        if type(command) in _TRAINS:
+            self._append(_TRAINS[type(command)](command, None)._replace(doubt=True))
+
+    def _append(self, trains: Pulses) -> None:
+        if self._scales is None:
+            raise LinkError(f"{self._url} was not asked what it is; send IDENTIFY before pulses that are logged")
+        self._log.append(self._number, trains, self._shapes * self._scales)
 
 
 def _trains(
@@ -235,7 +247,7 @@ def _joined(parts: Iterator[Pulses], *, ramped: bool) -> Pulses:
     return Pulses(np.concatenate(rows), np.concatenate(cols), np.concatenate(counts), np.concatenate(shapes), ramped)
 
 
-def _of_pulse(command: commands.Pulse, _: Reply) -> Pulses:
+def _of_pulse(command: commands.Pulse, _: Reply | None) -> Pulses:
     shape = {
         ShapePer.COMMAND: (1, 1),
         ShapePer.ROW: (-1, 1),
@@ -246,7 +258,7 @@ def _of_pulse(command: commands.Pulse, _: Reply) -> Pulses:
     return _trains(command.region, counts, command.set_shapes.reshape(shape), command.reset_shapes.reshape(shape))
 
 
-def _of_sparse(command: commands.PulseSparse, _: Reply) -> Pulses:
+def _of_sparse(command: commands.PulseSparse, _: Reply | None) -> Pulses:
     at = np.flatnonzero(command.counts)
     counts = command.counts[at]
     return Pulses(
@@ -254,21 +266,31 @@ def _of_sparse(command: commands.PulseSparse, _: Reply) -> Pulses:
     )
 
 
-def _of_outer(command: commands.Outer, _: Reply) -> Pulses:
+def _of_outer(command: commands.Outer, _: Reply | None) -> Pulses:
     events = (event_counts(command, number) for number in range(len(command.x)))
     parts = (_trains(command.region, counts, command.set_shape, command.reset_shape) for counts in events)
     return _joined(parts, ramped=False)
 
 
-def _of_verify(command: commands.WriteVerify, reply: replies.Verified) -> Pulses:
+def _of_verify(command: commands.WriteVerify, reply: replies.Verified | None) -> Pulses:
+    if reply is None:
+        return _most(command, command.set_ramp)
     counts = reply.set_pulses.astype(np.int64), -reply.reset_pulses.astype(np.int64)
     first = command.set_ramp.first, command.reset_ramp.first
     return _joined((_trains(command.region, part, *first) for part in counts), ramped=True)
 
 
-def _of_form(command: commands.Form, reply: replies.Formed) -> Pulses:
+def _of_form(command: commands.Form, reply: replies.Formed | None) -> Pulses:
+    if reply is None:
+        return _most(command, command.ramp)
     first = command.ramp.first
     return _trains(command.region, reply.pulses.astype(np.int64), first, first, ramped=True)
+
+
+def _most(command: commands.WriteVerify | commands.Form, ramp: Ramp) -> Pulses:
+    """Return all pulses that a closed loop may apply."""
+    most = np.full(command.region.shape, command.attempts, np.int64)
+    return _trains(command.region, most, ramp.first, ramp.first, ramped=True)
 
 
 _TRAINS: dict[type[Command], Callable[[Any, Any], Pulses]] = {

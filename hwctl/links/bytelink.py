@@ -4,14 +4,14 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from hwctl.errors import BoardError, LinkClosed, LinkError, LinkTimeout, ProtocolError, SessionLost
 from hwctl.links.ports import Port
 from hwctl.protocol.codec import decode_reply, encode_command
 from hwctl.protocol.codes import PROTOCOL_VERSION
-from hwctl.protocol.commands import Command
+from hwctl.protocol.commands import Command, PulseSparse
 from hwctl.protocol.frame import Kind
 from hwctl.protocol.replies import Refused, Reply
 from hwctl.protocol.session import HostSession, Phase
@@ -24,7 +24,6 @@ RECONNECT_TIMEOUT = 10.0  # s that a vanished port is tried again
 RECONNECT_PAUSE = 0.2  # s between tries
 SAID = 60  # bytes of a stranger's words that a message shows
 MOST_POSTED = 16  # commands whose replies nobody waits for
-RECENT = 64  # commands whose names are kept for messages
 
 
 class ByteLink:
@@ -36,7 +35,7 @@ class ByteLink:
         self._port = port
         self._session = HostSession(secrets.randbelow(2**32 - 1) + 1)
         self._moved = 0
-        self._names: dict[int, str] = {}
+        self._commands: dict[int, Command] = {}  # whose replies nobody has looked at
         self._safe_wanted = threading.Event()
         self._closed = False
         self._posted: deque[int] = deque()
@@ -87,35 +86,48 @@ class ByteLink:
     def execute_all(self, commands: Sequence[Command]) -> list[Reply]:
         """Send commands, as many at once as the board takes, and return their replies.
 
-        Raises LinkTimeout, LinkClosed, and SessionLost where the board was reset: that names the commands in doubt.
+        Raises LinkTimeout, LinkClosed, and SessionLost where the board was reset: they hold the commands in doubt.
         """
-        numbers = [self._submit(command) for command in commands]
-        self._settle(0)
-        return [self._reply_to(number) for number in numbers]
+        done: list[Reply] = []
+        with self._doubting(commands, done):
+            numbers = [self._submit(command) for command in commands]
+            self._settle(0)
+            done += map(self._reply_to, numbers)
+        return done
 
     def post(self, command: Command) -> None:
         """Send a command and go on; errors as in `execute_all`, BoardError where one before it was refused."""
-        self._posted.append(self._submit(command))
-        self._settle(MOST_POSTED)
-        with suppress(LinkClosed):  # the next wait opens the port again
-            self._send()
+        with self._doubting([command], []):
+            self._posted.append(self._submit(command))
+            self._settle(MOST_POSTED)
+            with suppress(LinkClosed):  # the next wait opens the port again
+                self._send()
+
+    @contextmanager
+    def _doubting(self, several: Sequence[Command], done: Sequence[Reply]) -> Iterator[None]:
+        """Let an error of the line hold what was answered before it, and what nobody knows of."""
+        try:
+            yield
+        except LinkError as error:
+            error.answered = tuple(zip(several, done, strict=False))
+            sent = [number for number in self._session.unacknowledged if number in self._commands]
+            error.in_doubt = tuple(self._commands.pop(number) for number in sent)
+            raise
 
     def _settle(self, most: int) -> None:
         """Look at replies of posted commands until no more than `most` are open."""
         while len(self._posted) > most:
             number = self._posted.popleft()
+            name = self._name_of(number)
             reply = self._reply_to(number)
             if isinstance(reply, Refused):
-                raise BoardError(
-                    f"{self.url} refused {self._name_of(number)}: {reply.detail}; nothing of it was executed"
-                )
+                raise BoardError(f"{self.url} refused {name}: {reply.detail}; nothing of it was executed")
 
     def _submit(self, command: Command) -> int:
         if self._closed:
             raise LinkClosed(f"{self.url} is closed", "open it again")
         number = self._session.submit(encode_command(command), reply_bytes(command))
-        self._names[number] = command_name(command)
-        self._names.pop(number - RECENT - len(self._session.unsent), None)
+        self._commands[number] = command
         return number
 
     def _reply_to(self, number: int) -> Reply:
@@ -128,10 +140,12 @@ class ByteLink:
             return bool(found)
 
         self._wait(answered, None, self._name_of(number))
+        del self._commands[number]
         return decode_reply(found[0])
 
     def _name_of(self, number: int) -> str:
-        return f"command {number} ({self._names.get(number, 'unnamed')})"
+        command = self._commands.get(number)
+        return f"command {number}" + ("" if command is None else f" ({command_name(command)})")
 
     def safe_now(self) -> None:
         """Ask for rest while another thread waits for a command, which is then answered ABORTED."""
@@ -239,6 +253,9 @@ class ByteLink:
 
 def command_name(command: Command) -> str:
     """Return a command's name and region for messages."""
+    if isinstance(command, PulseSparse) and command.counts.size:
+        rows, cols = (f"{lines.min()}-{lines.max()}" for lines in (command.rows, command.cols))
+        return f"{command.op.name} {command.counts.size} cells in rows {rows}, columns {cols}"
     region = getattr(command, "region", None)
     place = "" if region is None else f" rows {region.row0}-{region.row1 - 1}, columns {region.col0}-{region.col1 - 1}"
     return command.op.name + place

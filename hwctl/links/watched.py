@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from hwctl.errors import LinkError
 from hwctl.links.link import Link
 from hwctl.protocol.commands import Command
 from hwctl.protocol.replies import Reply
@@ -13,11 +14,18 @@ Wrap = Callable[[Link], Link]
 class WatchedLink:
     """Another link, every command of which is shown with its reply, in the order of execution."""
 
-    def __init__(self, link: Link, seen: Callable[[Command, Reply], None]) -> None:
-        """Take an open link; seen: called once a reply is there, a refusal included."""
+    def __init__(
+        self, link: Link, seen: Callable[[Command, Reply], None], doubted: Callable[[Command], None] = lambda _: None
+    ) -> None:
+        """Take an open link.
+
+        seen: called once a reply is there, a refusal included. doubted: where the line was lost, with each command
+        that was sent and not answered.
+        """
         self.url = link.url
         self._link = link
         self._seen = seen
+        self._doubted = doubted
 
     @property
     def bytes_moved(self) -> int:
@@ -26,13 +34,18 @@ class WatchedLink:
 
     def execute(self, command: Command) -> Reply:
         """Send a command and return the reply, a refusal included."""
-        reply = self._link.execute(command)
-        self._seen(command, reply)
-        return reply
+        return self.execute_all([command])[0]
 
     def execute_all(self, commands: Sequence[Command]) -> list[Reply]:
         """Send commands in order, up to the first that is refused, and return their replies."""
-        answers = self._link.execute_all(commands)
+        try:
+            answers = self._link.execute_all(commands)
+        except LinkError as error:
+            for command, reply in error.answered:
+                self._seen(command, reply)
+            for command in error.in_doubt:
+                self._doubted(command)
+            raise
         for command, reply in zip(commands, answers, strict=False):  # behind a refusal nothing was sent
             self._seen(command, reply)
         return answers

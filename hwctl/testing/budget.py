@@ -7,13 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hwctl.crossbar import fallback
-from hwctl.errors import LimitError
+from hwctl.crossbar.planned import placed, planned_pulses
 from hwctl.links import Link
 from hwctl.protocol import commands, replies
 from hwctl.protocol.codes import Refusal
 from hwctl.protocol.commands import Command
-from hwctl.protocol.packing import Region
 from hwctl.protocol.replies import Reply
 
 
@@ -95,39 +93,6 @@ class MeteredLink:
         self._link.close()
 
 
-def planned_pulses(command: Command, shape: tuple[int, ...]) -> NDArray[np.int64] | None:
-    """Return how many pulses a command may give each cell of an array of `shape`; None where it drives none.
-
-    What leaves the array or is malformed is left out: it is for the board to refuse.
-    """
-    try:
-        command.check()
-    except LimitError:
-        return None
-    if isinstance(command, commands.PulseSparse):
-        planned = np.zeros(shape, np.int64)
-        inside = (command.rows < shape[0]) & (command.cols < shape[1])
-        np.add.at(planned, (command.rows[inside], command.cols[inside]), np.abs(command.counts[inside].astype(int)))
-        return planned
-    pulses: Any
-    if isinstance(command, commands.Pulse):
-        pulses = np.abs(command.counts.astype(np.int64))
-    elif isinstance(command, commands.Outer):
-        pulses = sum(np.abs(fallback.event_counts(command, number)) for number in range(len(command.x)))
-    elif isinstance(command, commands.WriteVerify | commands.Form):
-        pulses = np.full(command.region.shape, command.attempts, np.int64)
-    else:
-        return None
-    return _placed(pulses, command.region, shape)
-
-
-def _placed(pulses: NDArray[np.int64], region: Region, shape: tuple[int, ...]) -> NDArray[np.int64]:
-    planned = np.zeros(shape, np.int64)
-    place = planned[region.row0 : region.row1, region.col0 : region.col1]
-    place += pulses[: place.shape[0], : place.shape[1]]
-    return planned
-
-
 def _give_back(spent: NDArray[np.int64], command: Command, reply: Reply) -> None:
     """Take off what a closed loop was allowed and did not need."""
     if isinstance(command, commands.WriteVerify) and isinstance(reply, replies.Verified):
@@ -136,4 +101,4 @@ def _give_back(spent: NDArray[np.int64], command: Command, reply: Reply) -> None
         used = reply.pulses.astype(np.int64)
     else:
         return
-    spent -= _placed(command.attempts - used, command.region, spent.shape)
+    spent -= placed(command.attempts - used, command.region, spent.shape)

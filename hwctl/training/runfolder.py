@@ -2,14 +2,17 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from hwctl.errors import RunError
 from hwctl.files import write_file
 from hwctl.training.checkpoint import NAME, Checkpoint
 from hwctl.training.config import TrainConfig
-from hwctl.training.trainer import Metrics
+from hwctl.training.trainer import UNITS, Metrics
 
 CONFIG = "config.toml"
 METRICS = "metrics.csv"
@@ -66,11 +69,21 @@ class RunFolder:
             writer.writeheader()
             writer.writerows(history)
         write_file(self.path / METRICS, text.getvalue().encode())
+        self._write(checkpoint)
+
+    def _write(self, checkpoint: Checkpoint) -> None:
         try:
             checkpoint.save(self.path)
         except (OSError, RuntimeError) as error:  # h5py raises RuntimeError where closing a file fails
             reason = str(error).splitlines()[0]
             raise RunError(f"cannot write the checkpoint in {self.path}: {reason}; free some space") from None
+
+    def add(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Add arrays to the checkpoint, which stays what it is else. Raises RunError as `save` and `load`."""
+        saved = self.load()
+        saved.arrays |= arrays
+        saved.units = UNITS
+        self._write(saved)
 
     def load(self) -> Checkpoint:
         """Return the checkpoint. Raises RunError where it is missing or damaged."""

@@ -125,6 +125,10 @@ class Trainer:
                 values.setdefault("clocks", []).append(dumped.clock)
         return Checkpoint(values, arrays, UNITS)
 
+    def sent(self) -> dict[str, NDArray[Any]]:
+        """Return the pulses sent to each layer's cells, for the checkpoint of a run whose line died."""
+        return {f"layer{n}/sent": mover.spent for n, mover in enumerate(self.movers)}
+
     def resume(self, saved: Checkpoint) -> None:
         """Put everything back to a checkpoint. Raises RunError where it belongs to another run."""
         self._since = time.perf_counter()
@@ -136,6 +140,8 @@ class Trainer:
             self._resume_boards(values, arrays)
             self._counter = Counter(self.crossbars)
             pulses = [arrays[f"array{n}/pulses"] for n in range(len(self.crossbars))]
+            if not self.bit_identical:
+                self._count_sent(arrays, pulses)
             self._counter.carry(values["totals"], pulses)
             self._resume_host(values, arrays)  # may read the arrays back, which counts
         except (KeyError, IndexError, ValueError, TypeError) as error:
@@ -148,6 +154,18 @@ class Trainer:
                 crossbar.restore(Dumped(arrays[f"array{n}/words"], values["clocks"][n], arrays[f"array{n}/extra"]))
             else:
                 self.bit_identical = False
+
+    def _count_sent(self, arrays: dict[str, NDArray[Any]], pulses: Sequence[NDArray[np.int64]]) -> None:
+        """Count what was sent between checkpoint and loss of the line as executed: it is on the arrays."""
+        for n, mover in enumerate(self.movers):
+            spent, sent = arrays[f"layer{n}/spent"], arrays.get(f"layer{n}/sent")
+            if sent is None:
+                continue
+            for placed in mover.layer.tiles:
+                row0, row1, col0, col1 = placed.region
+                beyond = (sent - spent)[placed.inputs, placed.lines]
+                pulses[placed.tile.array][row0:row1, col0:col1] += beyond
+            spent[...] = sent
 
     def _resume_host(self, values: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         self.progress = Progress(**values["progress"])

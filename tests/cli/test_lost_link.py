@@ -2,13 +2,16 @@
 
 import json
 import re
+import time
 
+import h5py
 import pytest
 from runs import progress, state, wait_for
 
 BOARD = "emulator:?device=reram-es&rows=11&cols=26&seed=0{}"
-TRAIN = ("train", "iris", "--no-report", "--epochs", "12", "--run", "run")
+TRAIN = ("train", "iris", "--no-report", "--epochs", "8", "--run", "run")
 QUICK = "from hwctl.links import bytelink; bytelink.RECONNECT_TIMEOUT = 0.5; bytelink.SILENCE_TIMEOUT = 1.5"
+SLOWLY = "from hwctl.links import bytelink; bytelink.RECONNECT_TIMEOUT = 60.0"
 
 
 @pytest.fixture
@@ -59,8 +62,48 @@ def test_a_board_that_vanishes_ends_the_run_in_one_line_and_resume_gives_the_bit
         r"reconnect and run 'hwctl train --resume run'\n",
         died(process),
     )
-    assert 2 <= progress(tmp_path / "run")["epoch"] < 12
+    assert 2 <= progress(tmp_path / "run")["epoch"] < 8
     serve()
+    assert run("train", "--no-report", "--resume", "run")[0] == 0
+    assert run(*TRAIN[:-1], "whole", "--target", BOARD.format(""))[0] == 0
+    assert result(tmp_path / "run") == result(tmp_path / "whole")
+
+
+def test_pulses_sent_since_the_checkpoint_count_on_a_board_that_cannot_go_back(run, spawn, serve, tmp_path):
+    lacking = "&lacks=restore,counters"
+    board = serve(lacking)
+    process = spawn(*TRAIN, "--target", target(tmp_path), "--pulse-budget", 5000, before=QUICK)
+    wait_for(process, tmp_path / "run", 3)
+    time.sleep(0.3)  # into the next epoch
+    board.kill()
+    died(process)
+    with h5py.File(tmp_path / "run" / "checkpoint.h5") as file:
+        sent, spent = file["layer0/sent"][:], file["layer0/spent"][:]
+        counted = file["array0/pulses"][:].sum() + sum(
+            (file[f"layer{n}/sent"][:] - file[f"layer{n}/spent"][:]).sum() for n in (0, 1)
+        )
+    assert (sent >= spent).all()
+    assert sent.sum() > spent.sum()
+    serve(lacking)
+    code, out, _ = run("train", "--no-report", "--resume", "run")
+    assert code == 0
+    assert "cells were read back" in out
+    with h5py.File(tmp_path / "run" / "checkpoint.h5") as file:
+        assert (file["layer0/spent"][:] >= sent).all()
+        assert file["layer0/spent"][:].max() <= 5000
+        assert file["array0/pulses"][:].sum() == sum(file[f"layer{n}/spent"][:].sum() for n in (0, 1)) > counted
+
+
+def test_a_board_that_is_reset_leaves_a_run_that_goes_on(run, spawn, serve, tmp_path):
+    board = serve()
+    process = spawn(*TRAIN, "--target", target(tmp_path), before=SLOWLY)
+    wait_for(process, tmp_path / "run", 2)
+    board.kill()
+    board.communicate()
+    serve()  # before the run gives the port up
+    said = died(process)
+    assert re.search(r"was reset or taken over.*; reconnect and run 'hwctl train --resume run'", said)
+    assert re.search(r"in doubt, count their pulses as executed: command \d+ \([A-Z_]+ ", said)
     assert run("train", "--no-report", "--resume", "run")[0] == 0
     assert run(*TRAIN[:-1], "whole", "--target", BOARD.format(""))[0] == 0
     assert result(tmp_path / "run") == result(tmp_path / "whole")

@@ -45,7 +45,7 @@ def test_a_posted_command_that_is_refused_is_named_by_the_next_call(board):
     crossbar = Crossbar(link)
     bad = commands.PulseSparse(np.array([0], np.uint16), np.array([0], np.uint16), np.array([1], np.int8), 99, 98)
     link.post(bad)
-    with pytest.raises(BoardError, match=r"refused command \d+ \(PULSE_SPARSE\).*nothing of it was executed"):
+    with pytest.raises(BoardError, match=r"refused command \d+ \(PULSE_SPARSE 1 cells.*nothing of it was executed"):
         crossbar.status()
     assert crossbar.status().set_pulses == 0
 

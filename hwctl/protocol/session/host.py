@@ -189,7 +189,8 @@ class HostSession:
 
     def _need_open(self) -> wire.HelloInfo:
         if self.phase is Phase.LOST:
-            raise SessionLost(f"the board was reset or taken over; {len(self._flight)} commands are in doubt")
+            what = f"the board was reset or taken over by another host; {len(self._flight)} commands are in doubt"
+            raise SessionLost(what, "open it again")
         if self.phase is not Phase.OPEN or self.board is None:
             raise LinkError(f"session is {self.phase.value}; open it first")
         return self.board
