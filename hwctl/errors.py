@@ -13,7 +13,7 @@
     │   ├── LinkTimeout     the board did not answer in time
     │   ├── LinkClosed      the link was closed, or its port is gone
     │   └── SessionLost     the board was reset or taken over; commands may be in doubt
-    ├── BoardError          the board refused a command; nothing was executed
+    ├── BoardError          the board refused a command, or SAFE stopped it
     │   └── Unsupported     the board lacks this command
     ├── OverRange           a converter saturated: the reading is no conductance
     └── Interrupted         stopped by the user after a checkpoint and SAFE
@@ -90,7 +90,10 @@ class SessionLost(LinkError):
 
 
 class BoardError(HwctlError):
-    """The board refused a command and executed nothing."""
+    """The board refused a command and executed nothing, or aborted it."""
+
+    aborted = False
+    """SAFE stopped the command: it was executed in part or not at all."""
 
 
 class Unsupported(BoardError):

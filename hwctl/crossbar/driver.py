@@ -275,8 +275,9 @@ class Crossbar:
         self._counted += planned
         try:
             yield
-        except BoardError:
-            self._counted -= planned
+        except BoardError as error:
+            if not error.aborted:
+                self._counted -= planned
             raise
 
     def pulse_cells(

@@ -87,6 +87,10 @@ class Port:
     def _checked(self, command: commands.Command, reply: replies.Reply, expected: type[_Reply], told: str) -> _Reply:
         if isinstance(reply, expected):
             return reply
+        if isinstance(reply, replies.Refused) and reply.refusal == Refusal.ABORTED:
+            error = BoardError(f"{self.link.url} refused {command.op.name}: {reply.detail}; read its cells back")
+            error.aborted = True
+            raise error
         if isinstance(reply, replies.Refused):
             kind = Unsupported if reply.refusal == Refusal.UNSUPPORTED else BoardError
             raise kind(f"{self.link.url} refused {command.op.name}: {reply.detail}; {told}")

@@ -14,7 +14,7 @@ from hwctl.errors import LinkError, RunError
 from hwctl.links import Link
 from hwctl.links.watched import WatchedLink
 from hwctl.protocol import codes, commands, replies
-from hwctl.protocol.codes import ShapePer
+from hwctl.protocol.codes import Refusal, ShapePer
 from hwctl.protocol.commands import Command
 from hwctl.protocol.packing import Ramp, Region
 from hwctl.protocol.replies import Reply
@@ -37,7 +37,11 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
     "command": ("u4", "1", "number of the pulse command in this log"),
     "array": ("u1", "1", "number of the array, as in the group arrays"),
     "ramped": ("u1", "1", "1: pulses of one polarity of a closed loop, whose first shape is given; 0: exact, in order"),
-    "doubt": ("u1", "1", "1: the line was lost before the reply: at most these, of a closed loop of either polarity"),
+    "doubt": (
+        "u1",
+        "1",
+        "1: lost before the reply, or stopped by SAFE: at most these, of a closed loop of either polarity",
+    ),
 }
 """Type, unit and description of each dataset; they have one row for each cell and train of pulses."""
 
@@ -218,7 +222,10 @@ class _Board:
         elif isinstance(command, commands.ConfigureShape) and isinstance(reply, replies.Done):
             shape = (command.polarity, command.amplitude, command.width, command.gate, command.compliance)
             self._shapes[command.index] = shape
-        elif type(command) in _TRAINS and not isinstance(reply, replies.Refused):
+        elif isinstance(reply, replies.Refused):
+            if reply.refusal == Refusal.ABORTED:
+                self.doubted(command)
+        elif type(command) in _TRAINS:
             self._append(_TRAINS[type(command)](command, reply))
 
     def doubted(self, command: Command) -> None:

@@ -10,9 +10,9 @@ from contextlib import contextmanager, suppress
 from hwctl.errors import BoardError, LinkClosed, LinkError, LinkTimeout, ProtocolError, SessionLost
 from hwctl.links.ports import Port
 from hwctl.protocol.codec import decode_reply, encode_command
-from hwctl.protocol.codes import PROTOCOL_VERSION
+from hwctl.protocol.codes import PROTOCOL_VERSION, Refusal
 from hwctl.protocol.commands import Command, PulseSparse
-from hwctl.protocol.frame import Kind
+from hwctl.protocol.frame import BoardState, Kind
 from hwctl.protocol.replies import Refused, Reply
 from hwctl.protocol.session import HostSession, Phase
 from hwctl.protocol.sizes import reply_bytes
@@ -121,7 +121,9 @@ class ByteLink:
             name = self._name_of(number)
             reply = self._reply_to(number)
             if isinstance(reply, Refused):
-                raise BoardError(f"{self.url} refused {name}: {reply.detail}; nothing of it was executed")
+                aborted = reply.refusal == Refusal.ABORTED
+                told = "read its cells back" if aborted else "nothing of it was executed"
+                raise BoardError(f"{self.url} refused {name}: {reply.detail}; {told}")
 
     def _submit(self, command: Command) -> int:
         if self._closed:
@@ -150,6 +152,11 @@ class ByteLink:
     def safe_now(self) -> None:
         """Ask for rest while another thread waits for a command, which is then answered ABORTED."""
         self._safe_wanted.set()
+
+    @property
+    def stopped(self) -> BoardState | None:
+        """What the board said of its last SAFE: which command it stopped, and how far that was; None: not asked yet."""
+        return self._session.stopped
 
     def close(self) -> None:
         """Leave the board SAFE and release the port; a board that is gone is left as it is."""

@@ -48,7 +48,7 @@ class Served:
         return self._server.session.outgoing()
 
     def client_left(self) -> None:
-        """Drive the board to rest. A command that it has begun is complete, and what is queued waits."""
+        """Drive the board to rest. What is left of a command, and what is queued, waits for the next client."""
         self._server.make_safe()
 
 
@@ -90,11 +90,14 @@ class PtyStream:
         os.set_blocking(self._master, False)
         os.close(slave)  # so that a client's end is seen
 
-    def wait(self, writing: bool) -> tuple[bool, bool, bool]:
-        """Return whether there is a client, whether it sent something, and whether it takes something."""
+    def wait(self, writing: bool, patience: float) -> tuple[bool, bool, bool]:
+        """Return whether there is a client, whether it sent something, and whether it takes something.
+
+        patience: s that this may take where there is a client and nothing happens.
+        """
         poll = select.poll()
         poll.register(self._master, select.POLLIN | (select.POLLOUT if writing else 0))
-        events = dict(poll.poll(POLL * 1000)).get(self._master, 0)
+        events = dict(poll.poll(patience * 1000)).get(self._master, 0)
         if events & select.POLLHUP:
             time.sleep(POLL)
             return False, False, False
@@ -129,10 +132,14 @@ class TcpStream:
         self._client: socket.socket | None = None
         self.url = f"socket://{LOOPBACK}:{self._listener.getsockname()[1]}"
 
-    def wait(self, writing: bool) -> tuple[bool, bool, bool]:
-        """Return whether there is a client, whether it sent something, and whether it takes something."""
+    def wait(self, writing: bool, patience: float) -> tuple[bool, bool, bool]:
+        """Return whether there is a client, whether it sent something, and whether it takes something.
+
+        patience: s that this may take where there is a client and nothing happens.
+        """
         client = [self._client] if self._client else []
-        readable, writable, _ = select.select([self._listener, *client], client if writing else [], [], POLL)
+        patience = patience if client else POLL
+        readable, writable, _ = select.select([self._listener, *client], client if writing else [], [], patience)
         if self._listener in readable:
             self._accept()
         return self._client is not None, self._client in readable, self._client in writable
@@ -175,9 +182,9 @@ class TcpStream:
 
 def serve(stream: PtyStream | TcpStream, far: Far, stop: Callable[[], bool]) -> None:
     """Carry bytes between clients and a board until `stop`. Raises LinkClosed where the board is gone."""
-    waiting, present = b"", False
+    waiting, present, worked = b"", False, False
     while not stop():
-        here, readable, writable = stream.wait(bool(waiting))
+        here, readable, writable = stream.wait(bool(waiting), 0.0 if worked else POLL)
         try:
             if here and readable:
                 far.receive(stream.read())
@@ -194,5 +201,5 @@ def serve(stream: PtyStream | TcpStream, far: Far, stop: Callable[[], bool]) -> 
             far.client_left()
         present = here
         if present:
-            far.work()
+            worked = far.work()
             waiting += far.outgoing()

@@ -205,12 +205,30 @@ def test_a_refusal_names_the_board_and_the_command(opened):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("refusal", [Refusal.ABORTED, Refusal.INTERLOCK])
+def test_a_host_that_counts_takes_what_was_aborted_as_executed_and_what_was_refused_not(opened, refusal):
+    crossbar = opened("lacks=counters")
+    sets, resets = (crossbar.drive_levels(polarity)[0] for polarity in (SET, Polarity.RESET))
+    crossbar.link.instead = {kind: replies.Refused(refusal, "x") for kind in (commands.Pulse, commands.PulseSparse)}
+    with pytest.raises(BoardError):
+        crossbar.pulse(np.full((5, 7), 2), sets, resets)
+    with pytest.raises(BoardError):
+        crossbar.pulse_cells([1], [1], [-3], sets, resets)
+    expected = np.zeros((5, 7), np.int64)
+    if refusal == Refusal.ABORTED:
+        expected += 2
+        expected[1, 1] += 3
+    np.testing.assert_array_equal(crossbar.pulse_counts(), expected)
+
+
 @pytest.mark.parametrize("refusal", Refusal)
 def test_every_refusal_is_a_board_error_and_that_of_a_missing_command_is_unsupported(opened, refusal):
     crossbar = opened()
     crossbar.link.instead[commands.Read] = replies.Refused(refusal, "because")
-    with pytest.raises(BoardError, match=r"emulator:.* refused READ: because; nothing was executed") as error:
+    told = "read its cells back" if refusal == Refusal.ABORTED else "nothing was executed"
+    with pytest.raises(BoardError, match=rf"emulator:.* refused READ: because; {told}") as error:
         crossbar.read()
+    assert error.value.aborted == (refusal == Refusal.ABORTED)
     assert isinstance(error.value, Unsupported) == (refusal == Refusal.UNSUPPORTED)
 
 

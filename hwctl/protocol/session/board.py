@@ -79,6 +79,11 @@ class BoardSession:
             self.finish(command.sequence, self._abort_reply)
         return None
 
+    @property
+    def in_execution(self) -> int:
+        """Sequence number of the command that `next_command` returned and nobody finished; 0: none."""
+        return 0 if self._running is None else self._running.sequence
+
     def reserved(self) -> int:
         """Return the bytes that the reply to the running command may take."""
         return 0 if self._running is None else self._running.reply_cost - wire.FRAME_OVERHEAD

@@ -38,6 +38,8 @@ class HostSession:
         """Why the last OPEN was rejected; say hello again and decide."""
         self.state: wire.BoardState | None = None
         """Of the last PONG or SAFE_DONE."""
+        self.stopped: wire.BoardState | None = None
+        """Of the last SAFE_DONE: what was in execution when the lines came to rest, and how far it was."""
         self.last_heard: float | None = None
         """When the board last sent a whole frame of this session."""
         self._deframer = Deframer(GREETING_LARGEST)
@@ -284,7 +286,7 @@ class HostSession:
 
     def _on_safe_done(self, frame: Frame) -> None:
         if self._answered(Kind.SAFE, frame):
-            self.state = unpack(wire.BoardState, frame.payload)
+            self.state = self.stopped = unpack(wire.BoardState, frame.payload)
 
     def _on_pong(self, frame: Frame) -> None:
         """Repeat what the board has not got, and ask for replies that it has sent in vain."""

@@ -15,6 +15,7 @@ from hwctl.testing.conformance.bench import DRIVING, REGION_COMMANDS, Bench
 from hwctl.testing.conformance.board import Board
 
 TRIES = 40
+ROUNDS = 8  # until a command is caught in its middle
 PATIENCE = 120.0  # s until a command that was told to stop is given up
 
 
@@ -121,17 +122,56 @@ def stop(bench: Bench, several: list[Command]) -> list[Reply]:
     pytest.skip(f"all of {len(several)} commands were done on {bench.url} when SAFE arrived, in {TRIES} tries")
 
 
-def test_safe_stops_readings_that_are_under_way(bench: Bench) -> None:
-    before = bench.status().reads
-    log2 = 6
-    answers = stop(bench, [commands.Read(bench.block, log2, codes.MAX_READ_RANGE, n) for n in range(100)])
-    after = bench.status()
-    done = [reply for reply in answers if isinstance(reply, replies.Readings)]
-    each = bench.block.rows * bench.block.cols << log2
-    assert 0 <= after.reads - before - len(done) * each <= each  # the one that was stopped may have begun
-    assert after.safe == 1
-    bench.read()
-    assert bench.status().safe == 0
+def progress(bench: Bench) -> tuple[int, int]:
+    """Return the cells that are done of the command that the last SAFE stopped, and the most that are begun.
+
+    What is done is whole and in row-major order, and of the rest no more than a row is begun. A board whose progress
+    is 0 may not count: then any cell may be begun.
+    """
+    stopped = getattr(bench.link, "stopped", None)
+    if stopped is None:
+        pytest.skip(f"the link of {bench.url} does not tell what SAFE stopped")
+    if not stopped.running:
+        return 0, 0
+    whole = bench.rows * bench.cols
+    assert 0 <= stopped.progress <= whole, f"a progress of {stopped.progress}; the command has {whole} cells"
+    return stopped.progress, stopped.progress + bench.cols if stopped.progress else whole
+
+
+def test_safe_stops_readings_that_are_under_way_where_its_progress_says(bench: Bench) -> None:
+    log2 = 10
+    for _ in range(ROUNDS):
+        before = bench.status().reads
+        answers = stop(bench, [commands.Read(bench.whole, log2, codes.MAX_READ_RANGE, n) for n in range(30)])
+        after = bench.status()
+        done = [reply for reply in answers if isinstance(reply, replies.Readings)]
+        beyond = after.reads - before - len(done) * (bench.rows * bench.cols << log2)
+        least, most = progress(bench)
+        assert least << log2 <= beyond <= most << log2
+        assert after.safe == 1
+        bench.read()
+        assert bench.status().safe == 0
+        if least:
+            return
+
+
+@pytest.mark.hwctl_emulated
+def test_cells_of_a_stopped_command_are_pulsed_where_its_progress_says(bench: Bench) -> None:
+    most = codes.MAX_PULSES
+    command = bench.pulse(np.full((bench.rows, bench.cols), most), bench.whole)
+    for _ in range(ROUNDS):
+        counts, totals = bench.counts(), bench.pulses()
+        answers = stop(bench, [command] * 30)
+        done = sum(isinstance(reply, replies.Pulsed) for reply in answers)
+        found = bench.counts() - counts
+        np.testing.assert_array_equal(bench.pulses() - totals, [found.sum(), 0])
+        beyond = (found - done * most).reshape(-1)
+        whole, begun = progress(bench)
+        assert (beyond[:whole] == most).all(), "a cell that is done was not pulsed"
+        assert ((beyond[whole:begun] >= 0) & (beyond[whole:begun] <= most)).all()
+        assert not beyond[begun:].any(), "a cell was pulsed beyond the progress"
+        if whole:
+            return
 
 
 @pytest.mark.hwctl_emulated
