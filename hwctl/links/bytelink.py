@@ -20,9 +20,10 @@ from hwctl.protocol.sizes import reply_bytes
 GREETING_TIMEOUT = 5.0  # s until a board must have said who it is
 SILENCE_TIMEOUT = 10.0  # s without a whole frame from the board while commands are under way
 SAFE_TIMEOUT = 5.0  # s until a board must have said that its lines are at rest
+DEAD_TIMEOUT = 1.0  # s of the same on a line that has failed: the board may hear it all the same
 RECONNECT_TIMEOUT = 10.0  # s that a vanished port is tried again
 RECONNECT_PAUSE = 0.2  # s between tries
-SAID = 60  # bytes of a stranger's words that a message shows
+SAID = 32  # bytes of a stranger's words that a message shows
 MOST_POSTED = 16  # commands whose replies nobody waits for
 
 
@@ -39,7 +40,8 @@ class ByteLink:
         self._safe_wanted = threading.Event()
         self._closed = False
         self._posted: deque[int] = deque()
-        self._said = b""  # bytes that came before the first frame: another instrument says something else
+        self._said = b""  # first bytes since the last frame: another instrument says something else
+        self._dead = False  # the line has failed: nobody waits for it again
 
     @classmethod
     def connect(cls, port: Port, url: str) -> "ByteLink":
@@ -109,6 +111,7 @@ class ByteLink:
         try:
             yield
         except LinkError as error:
+            self._dead = True
             error.answered = tuple(zip(several, done, strict=False))
             sent = [number for number in self._session.unacknowledged if number in self._commands]
             error.in_doubt = tuple(self._commands.pop(number) for number in sent)
@@ -163,7 +166,7 @@ class ByteLink:
         if self._closed:
             return
         try:
-            if self._session.phase is Phase.OPEN:
+            if self._session.phase is Phase.OPEN and not self._dead:
                 self._settle(0)  # SAFE would abort what was posted and not begun
         except (BoardError, LinkError):
             pass  # the run that posted it is over
@@ -171,7 +174,7 @@ class ByteLink:
         try:
             if self._session.phase is Phase.OPEN:
                 self._session.safe(time.monotonic())
-                deadline = time.monotonic() + SAFE_TIMEOUT
+                deadline = time.monotonic() + (DEAD_TIMEOUT if self._dead else SAFE_TIMEOUT)
                 self._wait(lambda: Kind.SAFE not in self._session.pending, deadline, "SAFE", reconnect=False)
         except (LinkClosed, LinkTimeout, SessionLost):
             pass  # nobody is there to be told
@@ -202,7 +205,7 @@ class ByteLink:
             heard = max(started, session.last_heard or 0.0) + self._line_time()
             limit = heard + SILENCE_TIMEOUT if deadline is None else deadline
             if time.monotonic() > limit:
-                raise LinkTimeout(self._silent(wanted), "check that the board is powered and connected")
+                raise self._silent(wanted)
 
     def _line_time(self) -> float:
         """Return the s that all that may be under way takes on the line."""
@@ -219,10 +222,10 @@ class ByteLink:
         self._send()
         data = self._port.read()
         if data:
-            if self._session.last_heard is None:
-                self._said = (self._said + data)[-SAID:]
+            heard = self._session.last_heard
             self._moved += len(data)
             self._session.receive(data, time.monotonic())
+            self._said = (self._said + data)[:SAID] if self._session.last_heard == heard else b""
 
     def _reconnect(self, wanted: str) -> None:
         """Open the port again; the session goes on where it was, as the board still holds it."""
@@ -240,15 +243,16 @@ class ByteLink:
             else:
                 return
 
-    def _silent(self, wanted: str) -> str:
+    def _silent(self, wanted: str) -> LinkTimeout:
         bad, said = self._session.bad.total, self._said.strip(b"\0\r\n ")
         if self._session.last_heard is None and said:
-            return (
-                f"{self.url} is no board of hwctl, or its baud rate is another: it was asked {wanted} and said "
-                f"{said.decode('ascii', 'backslashreplace')!r}"
-            )
-        noise = f", and {bad} broken frames came" if bad else ""
-        return f"{self.url} did not answer {wanted}{noise}"
+            what = f"{self.url} is no board of hwctl, or its baud rate is another"
+            met = f"a frame that says {wanted} was expected, {repr(said)[1:]} came"
+            return LinkTimeout(f"{what}: {met}", "check --target and its baud=")
+        came = f", {repr(said)[1:]} came" if said else ""
+        noise = f", {bad} broken frames in all" if bad else ""
+        todo = "check that the board is powered and connected"
+        return LinkTimeout(f"{self.url} did not answer {wanted}{came}{noise}", todo)
 
     def _lost(self) -> str:
         doubtful = [self._name_of(number) for number in self._session.in_doubt]

@@ -104,6 +104,8 @@ def _reason(error: Exception, url: str) -> str:
         return f"not permitted{group}; add your user to that group, or change the port's mode"
     if number in (errno.EBUSY, errno.EWOULDBLOCK) or "exclusively lock" in text:
         return "another program has it open; close that program"
+    if number == errno.ENOTTY or "Inappropriate ioctl" in text:
+        return "it is no serial port; name one, for example /dev/ttyUSB0"
     if number == errno.ECONNREFUSED or "refused" in text:
         return "nothing listens there; start 'hwctl serve TARGET --tcp PORT' first"
     return text

@@ -1,8 +1,10 @@
+import time
+
 import numpy as np
 import pytest
 
 from hwctl.crossbar import Crossbar
-from hwctl.errors import BoardError, LinkClosed
+from hwctl.errors import BoardError, LinkClosed, LinkTimeout
 from hwctl.links import open_link
 from hwctl.links.bytelink import ByteLink
 from hwctl.links.server import BoardServer, LoopPort
@@ -77,3 +79,23 @@ def test_wbc_in_mini_batches_takes_at_most_four_round_trips_a_batch(board, monke
         trainer.update(np.random.default_rng(n).choice(rows, 32))
     assert crossbar.status().set_pulses > 0
     assert len(trips) - 1 <= 4 * updates
+
+
+def test_a_line_that_says_something_else_in_the_middle_is_named_with_what_came_and_is_not_waited_for_again(monkeypatch):
+    class Stolen(LoopPort):
+        stolen = False
+
+        def read(self):
+            return b"\r\nERROR\r\n" if self.stolen else super().read()
+
+    monkeypatch.setattr("hwctl.links.bytelink.SILENCE_TIMEOUT", 0.3)
+    port = Stolen(BoardServer(open_link(TARGET)), TARGET)
+    crossbar = Crossbar(ByteLink.connect(port, TARGET))
+    pulses(crossbar)
+    port.stolen = True
+    pulses(crossbar)
+    with pytest.raises(LinkTimeout, match=r"did not answer command \d+ \(PULSE_SPARSE.*\), 'ERROR.*' came; check"):
+        crossbar.read()
+    before = time.monotonic()
+    crossbar.close()
+    assert time.monotonic() - before < 2.0
