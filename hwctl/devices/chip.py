@@ -13,6 +13,7 @@ from hwctl.protocol.codes import MAX_CELLS, MAX_LEVELS, MAX_LINES, CellFlag, Pol
 
 CODES = 0xFFFF  # conductance code of full scale
 FORM_LEVELS = 16
+_NOISE_KEY = 0x9E3779B97F4A7C15  # spreads small seeds over the 64 bits of a key
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class Chip:
     scales: Scales
     write_code: int
     read_code: int
+
+
+def noise_key(seed: int) -> int:
+    """Return the key of all noise, 64 bits, of an emulated board with this chip seed."""
+    return (seed + 1) * _NOISE_KEY & 0xFFFFFFFFFFFFFFFF
 
 
 def fabricate(device: Device, rows: int, cols: int, seed: int, unformed: float = 0.0) -> Chip:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hwctl.devices import presets
-from hwctl.devices.chip import fabricate
+from hwctl.devices.chip import fabricate, noise_key
 from hwctl.errors import DeviceError, TargetError
 from hwctl.links.target import Target
 from hwctl.protocol.codes import Feature
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 DEFAULT_DEVICE = "reram-es"
 DEFAULT_LINES = 64
 GEOMETRY = ("device", "rows", "cols", "seed", "unformed", "lacks")
-NOISE_KEY = 0x9E3779B97F4A7C15  # spreads small seeds over the 64-bit key of the noise
 
 
 class InProcessLink:
@@ -77,8 +76,7 @@ def open_emulator(target: Target) -> InProcessLink:
         layers = Layers.build(chip, **layer_values) if any(layer_values.values()) else None
     except DeviceError as error:
         raise TargetError(f"target '{target.url}': {error}") from None
-    key = (seed + 1) * NOISE_KEY & 0xFFFFFFFFFFFFFFFF
-    board = EmulatedBoard(chip, seed=key, lacks=_features(target), layers=layers)
+    board = EmulatedBoard(chip, seed=noise_key(seed), lacks=_features(target), layers=layers)
     return InProcessLink(board, target.url)
 
 

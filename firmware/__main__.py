@@ -1,0 +1,104 @@
+"""`python -m firmware`: simulate the gateware, or build bitstreams."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hwctl.errors import HwctlError
+
+app = typer.Typer(
+    name="firmware", help="Gateware of hwctl: simulate it, build bitstreams.", no_args_is_help=True,
+    add_completion=False, pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)  # fmt: skip
+
+
+@app.callback()
+def options() -> None:
+    """Take no options before a command."""
+
+
+@app.command()
+def simulate(
+    pty: Annotated[bool, typer.Option("--pty", help="Behind a pseudo-terminal; its path is the first line.")] = False,
+    rows: Annotated[int, typer.Option(help="Rows of the array.")] = 64,
+    cols: Annotated[int, typer.Option(help="Columns of the array.")] = 64,
+    device: Annotated[str, typer.Option(help="Device preset, as 'hwctl devices' lists them.")] = "reram-es",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of chip and noise, as in 'emulator:?seed=N'.")] = 0,
+    unformed: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of cells that need forming.")] = 0.0,
+    lanes: Annotated[int, typer.Option(help="Cells a clock; a power of two that divides the columns.")] = 1,
+    vcd: Annotated[Path | None, typer.Option(metavar="FILE", help="Write waveforms.")] = None,
+) -> None:
+    """Run the real gateware, Verilated, until its standard input ends or it is interrupted.
+
+    The first call for a size builds the model (a minute); later ones take it from the cache.
+    """
+    from firmware.errors import BuildError  # noqa: PLC0415  not needed for --help
+    from firmware.simulation.board import simulated  # noqa: PLC0415
+
+    if not pty:
+        raise BuildError("say where to put it: --pty")
+    with simulated(device, rows, cols, seed, unformed, lanes=lanes, vcd=vcd) as board:
+        typer.echo(board.path)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: sys.exit(0))
+        while sys.stdin.buffer.read(1):
+            pass
+
+
+@app.command()
+def boards() -> None:
+    """List the boards that bitstreams can be built for; those with a star are committed in bitstreams/."""
+    from firmware.boards import BUILDS, platforms  # noqa: PLC0415
+
+    for name in platforms():
+        typer.echo(f"{name} *" if name in BUILDS else name)
+
+
+@app.command()
+def build(
+    board: Annotated[str, typer.Argument(help="Board, as 'python -m firmware boards' lists them.")],
+    rows: Annotated[int | None, typer.Option(help="Rows of the array, instead of the board's default.")] = None,
+    cols: Annotated[int | None, typer.Option(help="Columns of the array.")] = None,
+    lanes: Annotated[int | None, typer.Option(help="Cells a clock.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where bitstream and manifest go; default bitstreams/.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Compare with the committed one, write nothing.")] = False,
+) -> None:
+    """Build a bitstream with the tools from PyPI. The same sources and tools give the same bytes."""
+    from firmware import manifest  # noqa: PLC0415
+    from firmware.boards import build_of  # noqa: PLC0415
+    from firmware.build import build as run  # noqa: PLC0415
+    from firmware.errors import BuildError  # noqa: PLC0415
+
+    changes = {name: value for name, value in (("rows", rows), ("cols", cols), ("lanes", lanes)) if value is not None}
+    built = run(board, build_of(board, changes))
+    if check:
+        known = manifest.read().get(board, {}).get("sha256")
+        if known != built.entry["sha256"]:
+            raise BuildError(f"{board}: {built.entry['sha256']} was built, the manifest has {known}; build it anew")
+        typer.echo(f"{board}: {known}, as committed")
+        return
+    path = manifest.store(board, built, out or manifest.FOLDER)
+    entry = built.entry
+    typer.echo(
+        f"{path}: {entry['rows']} x {entry['cols']}, {entry['fmax_hz'] / 1e6:.1f} MHz reached for "
+        f"{entry['clock_hz'] / 1e6:g} MHz, {entry['resources']}"
+    )
+
+
+def main() -> None:
+    """Run a command; an error that the user can cause is one line and exit code 1."""
+    try:
+        app()
+    except HwctlError as error:
+        typer.echo(f"firmware: {error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

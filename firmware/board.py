@@ -1,0 +1,69 @@
+"""A whole board: front end, command engine, array port, emulated array."""
+
+import hashlib
+
+from amaranth.back import rtlil
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect
+
+from firmware.array.array import EmulatedArray
+from firmware.array.constants import constants_of
+from firmware.engine.engine import Engine
+from firmware.engine.replies import fixed_replies, scale_of
+from firmware.front.front import Front
+from firmware.parameters import Parameters
+from hwctl.devices.chip import Chip
+
+TOP = "hwctl_board"
+UNNAMED = "0" * 32  # in the place of the build's id while that is computed
+
+
+class Board(wiring.Component):
+    """The gateware between the pins of a UART.
+
+    `executing` is high while a command is in execution, `driving` while the array is busy with one; both are for
+    lamps and measurements.
+    """
+
+    rx: In(1, init=1)
+    tx: Out(1, init=1)
+    executing: Out(1)
+    driving: Out(1)
+
+    def __init__(self, parameters: Parameters, chip: Chip, key: int, *, build: str, initial: bool) -> None:
+        """Hold an emulated chip.
+
+        key: 64 bits, of all noise until SEED. build: what IDENTIFY answers, at most 64 bytes. initial: the memories
+        hold the chip's cells and curves from power-up; else they are zeros, to be loaded.
+        """
+        super().__init__()
+        self.parameters = parameters
+        self.front = Front(parameters)
+        self.engine = Engine(parameters, scale_of(chip), fixed_replies(parameters, chip, build), key)
+        self.array = EmulatedArray(parameters, constants_of(chip, initial=initial))
+
+    def elaborate(self, _: object) -> Module:
+        """Connect the blocks."""
+        m = Module()
+        m.submodules.front, m.submodules.engine, m.submodules.array = self.front, self.engine, self.array
+        connect(m, self.front.command, self.engine.session)
+        connect(m, self.engine.array, self.array.port)
+        m.d.comb += [
+            self.front.rx.eq(self.rx),
+            self.tx.eq(self.front.tx),
+            self.executing.eq(self.engine.executing),
+            self.driving.eq(self.array.port.busy),
+        ]
+        return m
+
+
+def build_id(parameters: Parameters, chip: Chip, key: int, *, initial: bool) -> str:
+    """Return the name of a build: a hash of everything that is in it, but for the name itself."""
+    board = Board(parameters, chip, key, build=_name(UNNAMED), initial=initial)
+    text = rtlil.convert(board, name=TOP, emit_src=False)
+    return _name(hashlib.sha256(text.encode()).hexdigest()[: len(UNNAMED)])
+
+
+def _name(digest: str) -> str:
+    return f"gateware {digest}"

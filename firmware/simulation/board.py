@@ -1,0 +1,30 @@
+"""Simulated boards as `sim:` asks for them: with the chip of `emulator:` and the same options."""
+
+from pathlib import Path
+
+from firmware.errors import BuildError
+from firmware.parameters import Parameters
+from firmware.simulation.model import program_of
+from firmware.simulation.process import SimulatedBoard
+from hwctl.devices import presets
+from hwctl.devices.chip import fabricate, noise_key
+from hwctl.errors import DeviceError
+
+DIVISOR = 4  # clock cycles of a bit: the fewest; a simulated line need not be slow
+
+
+def simulated(
+    device: str, rows: int, cols: int, seed: int, unformed: float = 0.0, *, lanes: int = 1, vcd: Path | None = None,
+    cycles: Path | None = None,
+) -> SimulatedBoard:  # fmt: skip
+    """Start a board with the chip that `emulator:` has for the same options. Raises BuildError, DeviceError."""
+    try:
+        parameters = Parameters(rows=rows, cols=cols, lanes=lanes, divisor=DIVISOR)
+    except ValueError as error:
+        raise BuildError(str(error)) from None
+    try:
+        chip = fabricate(presets.get(device), rows, cols, seed, unformed)
+    except DeviceError as error:
+        raise BuildError(str(error)) from None
+    program = program_of(parameters, chip, trace=vcd is not None)
+    return SimulatedBoard(program, chip, noise_key(seed), vcd=vcd, cycles=cycles)
