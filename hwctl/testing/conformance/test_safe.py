@@ -10,6 +10,7 @@ from hwctl.links import open_link
 from hwctl.protocol import codes, commands, replies
 from hwctl.protocol.codes import Feature, Refusal
 from hwctl.protocol.commands import Command
+from hwctl.protocol.packing import Region
 from hwctl.protocol.replies import Reply
 from hwctl.testing.conformance.bench import DRIVING, REGION_COMMANDS, Bench
 from hwctl.testing.conformance.board import Board
@@ -122,7 +123,12 @@ def stop(bench: Bench, several: list[Command]) -> list[Reply]:
     pytest.skip(f"all of {len(several)} commands were done on {bench.url} when SAFE arrived, in {TRIES} tries")
 
 
-def progress(bench: Bench) -> tuple[int, int]:
+def longest(bench: Bench) -> Region:
+    """Return the first rows, as many as fit one command and its reply: what takes long enough to be stopped."""
+    return bench.port.parts(bench.whole, bytes_per_cell=2)[0]
+
+
+def progress(bench: Bench, region: Region) -> tuple[int, int]:
     """Return the cells that are done of the command that the last SAFE stopped, and the most that are begun.
 
     What is done is whole and in row-major order, and of the rest no more than a row is begun. A board whose progress
@@ -133,20 +139,20 @@ def progress(bench: Bench) -> tuple[int, int]:
         pytest.skip(f"the link of {bench.url} does not tell what SAFE stopped")
     if not stopped.running:
         return 0, 0
-    whole = bench.rows * bench.cols
+    whole = region.rows * region.cols
     assert 0 <= stopped.progress <= whole, f"a progress of {stopped.progress}; the command has {whole} cells"
-    return stopped.progress, stopped.progress + bench.cols if stopped.progress else whole
+    return stopped.progress, stopped.progress + region.cols if stopped.progress else whole
 
 
 def test_safe_stops_readings_that_are_under_way_where_its_progress_says(bench: Bench) -> None:
-    log2 = 10
+    log2, region = 10, longest(bench)
     for _ in range(ROUNDS):
         before = bench.status().reads
-        answers = stop(bench, [commands.Read(bench.whole, log2, codes.MAX_READ_RANGE, n) for n in range(30)])
+        answers = stop(bench, [commands.Read(region, log2, codes.MAX_READ_RANGE, n) for n in range(30)])
         after = bench.status()
         done = [reply for reply in answers if isinstance(reply, replies.Readings)]
-        beyond = after.reads - before - len(done) * (bench.rows * bench.cols << log2)
-        least, most = progress(bench)
+        beyond = after.reads - before - len(done) * (region.rows * region.cols << log2)
+        least, most = progress(bench, region)
         assert least << log2 <= beyond <= most << log2
         assert after.safe == 1
         bench.read()
@@ -157,16 +163,17 @@ def test_safe_stops_readings_that_are_under_way_where_its_progress_says(bench: B
 
 @pytest.mark.hwctl_emulated
 def test_cells_of_a_stopped_command_are_pulsed_where_its_progress_says(bench: Bench) -> None:
-    most = codes.MAX_PULSES
-    command = bench.pulse(np.full((bench.rows, bench.cols), most), bench.whole)
+    most, region = codes.MAX_PULSES, longest(bench)
+    command = bench.pulse(np.full(region.shape, most), region)
     for _ in range(ROUNDS):
         counts, totals = bench.counts(), bench.pulses()
         answers = stop(bench, [command] * 30)
         done = sum(isinstance(reply, replies.Pulsed) for reply in answers)
         found = bench.counts() - counts
         np.testing.assert_array_equal(bench.pulses() - totals, [found.sum(), 0])
-        beyond = (found - done * most).reshape(-1)
-        whole, begun = progress(bench)
+        assert found.sum() == found[: region.row1, : region.col1].sum(), "a cell outside the region was pulsed"
+        beyond = (found[: region.row1, : region.col1] - done * most).reshape(-1)
+        whole, begun = progress(bench, region)
         assert (beyond[:whole] == most).all(), "a cell that is done was not pulsed"
         assert ((beyond[whole:begun] >= 0) & (beyond[whole:begun] <= most)).all()
         assert not beyond[begun:].any(), "a cell was pulsed beyond the progress"
