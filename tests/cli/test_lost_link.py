@@ -28,6 +28,13 @@ def serve(spawn, tmp_path):
     return call
 
 
+def vanish(board, tmp_path):
+    """Kill a board. Its path goes first: the system gives the pseudo-terminal's number to the next one that is made."""
+    (tmp_path / "board").unlink()
+    board.kill()
+    board.communicate()
+
+
 def target(tmp_path):
     return f"serial:{tmp_path / 'board'}"
 
@@ -55,8 +62,7 @@ def test_a_board_that_vanishes_ends_the_run_in_one_line_and_resume_gives_the_bit
     board = serve()
     process = spawn(*TRAIN, "--target", target(tmp_path), before=QUICK)
     wait_for(process, tmp_path / "run", 3)
-    board.kill()
-    board.communicate()
+    vanish(board, tmp_path)
     assert re.fullmatch(
         rf"hwctl: link closed: {tmp_path}/board vanished after command \d+ \([A-Z_]+[^)]*\); "
         r"reconnect and run 'hwctl train --resume run'\n",
@@ -75,7 +81,7 @@ def test_pulses_sent_since_the_checkpoint_count_on_a_board_that_cannot_go_back(r
     process = spawn(*TRAIN, "--target", target(tmp_path), "--pulse-budget", 5000, before=QUICK)
     wait_for(process, tmp_path / "run", 3)
     time.sleep(0.3)  # into the next epoch
-    board.kill()
+    vanish(board, tmp_path)
     died(process)
     with h5py.File(tmp_path / "run" / "checkpoint.h5") as file:
         sent, spent = file["layer0/sent"][:], file["layer0/spent"][:]
@@ -98,8 +104,7 @@ def test_a_board_that_is_reset_leaves_a_run_that_goes_on(run, spawn, serve, tmp_
     board = serve()
     process = spawn(*TRAIN, "--target", target(tmp_path), before=SLOWLY)
     wait_for(process, tmp_path / "run", 2)
-    board.kill()
-    board.communicate()
+    vanish(board, tmp_path)
     serve()  # before the run gives the port up
     said = died(process)
     assert re.search(r"was reset or taken over.*; reconnect and run 'hwctl train --resume run'", said)
@@ -124,7 +129,7 @@ def test_a_run_goes_on_with_its_board_at_another_place(run, spawn, serve, tmp_pa
     board = serve()
     process = spawn(*TRAIN, "--target", target(tmp_path), before=QUICK)
     wait_for(process, tmp_path / "run", 2)
-    board.kill()
+    vanish(board, tmp_path)
     died(process)
     other = BOARD.format("")
     assert run("train", "--no-report", "--resume", "run", "--target", other)[0] == 0
