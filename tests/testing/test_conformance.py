@@ -99,15 +99,48 @@ def opened(target):
 """
 
 
-@pytest.mark.parametrize("name", WRONG)
+#: What a wrong board does when SAFE comes in the middle of a command, and a test of the suite that must see it.
+WRONG_AT_SAFE = {
+    "says too much": (
+        "self.session.progress *= 2",
+        "test_safe_stops_readings_that_are_under_way_where_its_progress_says",
+    ),
+    "says too little": (
+        "self.session.progress = min(self.session.progress, 1)",
+        "test_cells_of_a_stopped_command_are_pulsed_where_its_progress_says",
+    ),
+    "goes on": (
+        "for part in self._left:\n    self.link.execute(part.command)",
+        "test_cells_of_a_stopped_command_are_pulsed_where_its_progress_says",
+    ),
+}
+SERVED = """
+from hwctl.links import open_link
+from hwctl.links.bytelink import ByteLink
+from hwctl.links.server import BoardServer, LoopPort
+
+
+class Wrong(BoardServer):
+    def make_safe(self):
+        super().make_safe()
+{fault}
+
+
+def opened(target):
+    link = open_link("emulator:?device=reram-es&rows=32&cols=20")
+    return ByteLink.connect(LoopPort(Wrong(link), target.url), target.url)
+"""
+
+
+@pytest.mark.parametrize("name", WRONG | WRONG_AT_SAFE)
 def test_a_wrong_board_does_not_pass(run_as_user, tmp_path, name):
-    fault, seen_by = WRONG[name]
+    board, (fault, seen_by) = (BOARD, WRONG[name]) if name in WRONG else (SERVED, WRONG_AT_SAFE[name])
     package = tmp_path / "site"
     info = package / "wrong_board-1.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: wrong-board\nVersion: 1\n")
     (info / "entry_points.txt").write_text("[hwctl.boards]\nwrong = wrong_board:opened\n")
-    (package / "wrong_board.py").write_text(BOARD.format(fault=textwrap.indent(fault, " " * 8)))
+    (package / "wrong_board.py").write_text(board.format(fault=textwrap.indent(fault, " " * 8)))
     code, output = run_as_user(*SUITE, "--hwctl-target", "wrong:", "-k", seen_by, path=package)
     assert code == 1, output[-3000:]
     assert re.search(rf"FAILED .*{seen_by}", output), output[-3000:]
