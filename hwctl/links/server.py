@@ -7,7 +7,7 @@ from math import inf
 
 import numpy as np
 
-from hwctl.errors import HwctlError, ProtocolError, UnknownOption
+from hwctl.errors import HwctlError, LinkError, ProtocolError, UnknownOption
 from hwctl.links.link import Link
 from hwctl.links.slices import Slice, joined, slices
 from hwctl.protocol.codec import decode_command, encode_reply
@@ -90,8 +90,9 @@ class BoardServer:
         self._done.append(reply)
         if isinstance(reply, Refused):
             self._left.clear()
-            if self.session.progress:
-                reply = replace(reply, detail=f"after a progress of {self.session.progress}: {reply.detail}")
+            if self.session.progress:  # every other refusal says that nothing was executed
+                told = f"aborted after a progress of {self.session.progress}: {reply.detail}"
+                reply = Refused(Refusal.ABORTED, told)
             self._finish(reply)
             return
         self.session.progress += part.progress
@@ -104,7 +105,9 @@ class BoardServer:
     def _execute(self, command: Command) -> Reply:
         try:
             reply = self.link.execute(command)
-        except HwctlError as error:  # a link behind this one
+        except LinkError as error:  # of a link behind this one: how far the command came, nobody knows
+            return Refused(Refusal.ABORTED, f"aborted: {error}")
+        except HwctlError as error:
             return Refused(Refusal.INTERLOCK, str(error))
         if isinstance(reply, Identity):
             budget, largest = self._limits

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hwctl.crossbar import Crossbar
+from hwctl.errors import BoardError, LinkTimeout
 from hwctl.links import open_link, slices
 from hwctl.links.bytelink import ByteLink
 from hwctl.links.listen import Served
@@ -190,6 +191,36 @@ def test_what_is_refused_is_refused_before_its_first_slice(fine, board, name):
     reply = link.execute(command)
     assert (type(reply), reply.refusal) == (replies.Refused, refusal)
     assert state(inner) == before
+
+
+@pytest.mark.parametrize(
+    ("failing", "says"),
+    [
+        (replies.Refused(Refusal.INTERLOCK, "lid open"), "aborted after a progress of 8: lid open"),
+        (LinkTimeout("silent"), "silent"),
+    ],
+)
+def test_a_command_that_fails_in_its_middle_is_aborted_and_counted(fine, monkeypatch, failing, says):
+    inner = open_link(f"{TARGET}&lacks=counters")
+    crossbar = Crossbar(ByteLink.connect(LoopPort(BoardServer(inner), TARGET), TARGET))
+    sets, resets = (crossbar.drive_levels(polarity)[0] for polarity in (Polarity.SET, Polarity.RESET))
+    whole, pulsed = inner.execute, []
+
+    def execute(command):
+        pulsed.append(isinstance(command, commands.Pulse))
+        if sum(pulsed) < 3 or not pulsed[-1]:
+            return whole(command)
+        if isinstance(failing, LinkTimeout):
+            raise failing
+        return failing
+
+    monkeypatch.setattr(inner, "execute", execute)
+    with pytest.raises(BoardError, match=rf"{says}; read its cells back") as error:
+        crossbar.pulse(np.ones((4, 4), np.int64), sets, resets, slice(0, 4), slice(0, 4))
+    assert error.value.aborted
+    assert (sum(pulsed), crossbar.pulse_counts().sum()) == (3, 16)
+    np.testing.assert_array_equal(counts(inner)[:4, :4], np.repeat([1, 1, 0, 0], 4).reshape(4, 4))
+    crossbar.close()
 
 
 def test_a_reply_beyond_its_reserve_is_refused_and_nothing_is_executed():
