@@ -3,7 +3,7 @@
 import hashlib
 
 from amaranth.back import rtlil
-from amaranth.hdl import Module
+from amaranth.hdl import DomainRenamer, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
@@ -22,22 +22,27 @@ UNNAMED = "0" * 32  # in the place of the build's id while that is computed
 class Board(wiring.Component):
     """The gateware between the pins of a UART.
 
-    `executing` is high while a command is in execution, `driving` while the array is busy with one; both are for
-    lamps and measurements.
+    `executing` is high while a command is in execution, `driving` while the array is busy with one: for lamps and
+    measurements. `awake` is low while engine and array have nothing to do.
     """
 
     rx: In(1, init=1)
     tx: Out(1, init=1)
     executing: Out(1)
     driving: Out(1)
+    awake: Out(1)
 
-    def __init__(self, parameters: Parameters, chip: Chip, key: int, *, build: str, initial: bool) -> None:
+    def __init__(
+        self, parameters: Parameters, chip: Chip, key: int, *, build: str, initial: bool, core: str = "sync"
+    ) -> None:
         """Hold an emulated chip.
 
         key: 64 bits, of all noise until SEED. build: what IDENTIFY answers, at most 64 bytes. initial: the memories
-        hold the chip's cells and curves from power-up; else they are zeros, to be loaded.
+        hold the chip's cells and curves from power-up; else they are zeros, to be loaded. core: clock domain of engine
+        and array, which may stand still while `awake` is low.
         """
         super().__init__()
+        self._core = core
         self.parameters = parameters
         self.front = Front(parameters)
         self.engine = Engine(parameters, scale_of(chip), fixed_replies(parameters, chip, build), key)
@@ -46,7 +51,9 @@ class Board(wiring.Component):
     def elaborate(self, _: object) -> Module:
         """Connect the blocks."""
         m = Module()
-        m.submodules.front, m.submodules.engine, m.submodules.array = self.front, self.engine, self.array
+        rename = DomainRenamer(self._core)
+        m.submodules.front, m.submodules.engine = self.front, rename(self.engine)
+        m.submodules.array = rename(self.array)
         connect(m, self.front.command, self.engine.session)
         connect(m, self.engine.array, self.array.port)
         m.d.comb += [
@@ -54,6 +61,7 @@ class Board(wiring.Component):
             self.tx.eq(self.front.tx),
             self.executing.eq(self.engine.executing),
             self.driving.eq(self.array.port.busy),
+            self.awake.eq(self.front.command.valid | self.front.command.safe | self.engine.executing),
         ]
         return m
 

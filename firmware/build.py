@@ -85,7 +85,9 @@ def _work_folder() -> Path:
 
 
 def _options(family: str) -> dict[str, str]:
-    return {"nextpnr_opts": SEED, **({"synth_opts": "-dsp"} if family == "ice40" else {})}
+    # A block RAM's output has no initial value: with one, yosys makes it of logic.
+    script = "setattr -unset init a:ram_output"
+    return {"nextpnr_opts": SEED, "script_after_read": script, **({"synth_opts": "-dsp"} if family == "ice40" else {})}
 
 
 def _environment() -> dict[str, str]:

@@ -8,6 +8,10 @@ what this request took, until the next one starts.
 `stop` asks a running PULSE or OUTER to end after the row that it is at; `rows_done` says how many rows were finished.
 What else runs is short for one request, and goes to its end. Elements and results of a stopped request are none.
 
+`voltage`, `settle`, `set_width` and `reset_width` of a request stand still while `busy`; the other fields are looked at
+with `start` alone. A PULSE comes directly behind its COUNTS and both DRIVES, which count its `spent.time`; one that was
+stopped has the time of the whole.
+
 The engine checks everything before it asks: an array is never asked for what it cannot do.
 """
 

@@ -40,5 +40,5 @@ class UartTop(wiring.Component):
             i_PHASESTEP=1, i_PHASELOADREG=1, i_PLLWAKESYNC=0, i_ENCLKOP=0, i_ENCLKOS=0,
             o_CLKOP=feedback, o_CLKOS=clock, o_LOCK=locked,
         )  # fmt: skip
+        # nextpnr derives the constraint of this clock from that of the pin and the settings of the PLL.
         m.d.comb += [ClockSignal().eq(clock), ResetSignal().eq(~locked)]
-        platform.add_clock_constraint(clock, self._board.parameters.clock)  # type: ignore[attr-defined]

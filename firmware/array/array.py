@@ -22,6 +22,9 @@ from firmware.parameters import Parameters
 from firmware.port import ArrayPort, Operation
 from hwctl.devices import law
 
+#: Fields of a request that must not change while it runs.
+STEADY = frozenset({"voltage", "settle", "set_width", "reset_width"})
+
 
 class EmulatedArray(wiring.Component):
     """Cells that behave like those of a chip; `port` is what the command engine sees."""
@@ -74,11 +77,15 @@ class EmulatedArray(wiring.Component):
             m.d.sync += self.wait.eq(self.wait - 1)
 
     def _request(self) -> None:
-        """Keep the request, as the port shows it for one clock."""
+        """Keep the request, as the port shows it for one clock; what stands still on the port needs no registers."""
         m, port = self.m, self.port
         self.request = request = Signal.like(port.request)
-        with m.If(port.start):
-            m.d.sync += request.eq(port.request)
+        for name in port.request.shape().members:
+            if name in STEADY:
+                m.d.comb += request[name].eq(port.request[name])
+            else:
+                with m.If(port.start):
+                    m.d.sync += request[name].eq(port.request[name])
         walker = self.walker
         m.d.comb += [
             walker.row0.eq(request.row0), walker.row1.eq(request.row1),

@@ -9,16 +9,22 @@ from hwctl.devices.law import ROUNDS, STREAM_COLUMN
 from hwctl.protocol.codes import MAX_SLOTS
 
 
+def brisk(parameters: Parameters) -> bool:
+    """Return whether a build is made for a fast clock: registers before multipliers as well as behind them."""
+    return parameters.rounds_per_stage <= 2
+
+
 class Timing:
     """Clocks from the issue of a cell to what happens to it."""
 
     def __init__(self, parameters: Parameters) -> None:
         """Count from the stages of the hash."""
+        self.brisk = brisk(parameters)
         self.aimed = 1  # operand and count are out of their memories
         self.drawn = 2 + ROUNDS // parameters.rounds_per_stage  # the hash is there, and state, offset, flags
-        self.product = self.drawn + 3  # sigma * xi and mean * gain
+        self.product = self.drawn + 2 + self.brisk  # sigma * xi and mean * gain
         self.moved = self.product + 1  # the new state is written
-        self.code = self.product + 3  # what is seen of the cell
+        self.code = self.product + 2 + self.brisk  # what is seen of the cell
         self.summed = self.code + 1  # input * code, added to the sum
         self.held = self.summed + 1  # a finished sum
         self.done = self.held + 1

@@ -74,7 +74,7 @@ class Lane(Elaboratable):
         """Read each word of a cell when it is needed: then it need not be carried along."""
         issue, time, cells = self.issue, self.time, self.cells
         reads = {
-            "state": time.drawn, "count": time.aimed, "low": time.product + 1, "span": time.product,
+            "state": time.drawn, "count": time.aimed, "low": time.product + time.brisk, "span": time.product,
             "gain_set": time.drawn + 1, "gain_reset": time.drawn + 1, "offset": time.drawn, "flags": time.drawn,
             "form_level": time.drawn,
         }  # fmt: skip
@@ -184,9 +184,10 @@ class Lane(Elaboratable):
 
     def _multiply(self) -> None:
         """Multiply xi with sigma or with the parameter of a noise, and mean with gain."""
-        m, issue, late, clock = self.m, self.issue, self.late, self.time.drawn + 1
-        m.submodules.noise_product = self.noise_product = Product(signed(11))
-        m.submodules.mean_product = self.mean_product = Product(signed(16))
+        m, issue, late, time = self.m, self.issue, self.late, self.time
+        clock = time.drawn + 1
+        m.submodules.noise_product = self.noise_product = Product(signed(11), time.brisk)
+        m.submodules.mean_product = self.mean_product = Product(signed(16), time.brisk)
         polarity, noise = self._since_aimed(self.polarity, clock), Signal(signed(11), reset_less=True)
         m.d.sync += noise.eq(xi(self.hash.w0))
         gains = self.words[WORD["gain_set"]], self.words[WORD["gain_reset"]]
@@ -197,7 +198,7 @@ class Lane(Elaboratable):
             self.mean_product.a.eq(Mux(polarity, gains[1], gains[0])),
             self.mean_product.b.eq(self.curves.mean),
         ]
-        with m.If(late(issue.valid, self.time.product) & late(issue.draw, self.time.product)):
+        with m.If(late(issue.valid, time.product) & late(issue.draw, time.product)):
             m.d.sync += self.noise.eq(self.noise_product.product)
 
     def _move(self) -> None:
@@ -234,7 +235,7 @@ class Lane(Elaboratable):
     def _look(self) -> None:
         """See the cell, multiply with the input and sum up."""
         m, issue, time, late = self.m, self.issue, self.time, self.late
-        m.submodules.sight = sight = Sight(self.constants.write_code)
+        m.submodules.sight = sight = Sight(self.constants.write_code, time.brisk)
         m.submodules.product = product = Product(signed(16), registered=False)
         flags = self.words[WORD["flags"]][: len(sight.flags)]
         m.d.comb += [

@@ -58,15 +58,12 @@ class Deframer(wiring.Component):
         """Decode, then count, check and sort bytes."""
         m = Module()
         m.submodules.decoder = decoder = Decoder()
-        m.submodules.crc = crc = CRC32_ETHERNET().create()
+        matches = self._crc(m, decoder)
         count = Signal(range(self.largest + 2))  # bytes so far; it stays at one more than the largest frame
         kind, reserved = Signal(8), Signal(8)
         m.d.comb += [
             decoder.byte.eq(self.byte),
             decoder.strobe.eq(self.strobe),
-            crc.start.eq(decoder.end),
-            crc.data.eq(decoder.decoded),
-            crc.valid.eq(decoder.valid),
         ]
         with m.If(decoder.valid & (count <= self.largest)):
             m.d.sync += count.eq(count + 1)
@@ -79,7 +76,7 @@ class Deframer(wiring.Component):
         good = Signal()
         m.d.comb += good.eq(
             ~decoder.broken
-            & crc.match_detected
+            & matches
             & (reserved == 0)
             & (count <= self.largest)
             & (count >= _least(m, kind, len(count)))
@@ -88,6 +85,17 @@ class Deframer(wiring.Component):
             m.d.sync += count.eq(0)
             self._end(m, good, kind, count)
         return m
+
+    def _crc(self, m: Module, decoder: Decoder) -> Value:
+        """Return whether the CRC at the end of the frame is that of the frame; bit by bit, as bytes are slow."""
+        m.submodules.crc = crc = CRC32_ETHERNET(data_width=1).create()
+        bits, left = Signal(8), Signal(range(9))
+        m.d.comb += [crc.start.eq(decoder.end), crc.data.eq(bits[0]), crc.valid.eq(left != 0)]
+        with m.If(decoder.valid):
+            m.d.sync += [bits.eq(decoder.decoded), left.eq(8)]
+        with m.Elif(left != 0):
+            m.d.sync += [bits.eq(bits >> 1), left.eq(left - 1)]
+        return crc.match_detected
 
     def _words(self, m: Module, decoder: Decoder, count: Signal) -> None:
         """Gather four bytes, then ask for them to be stored."""

@@ -52,17 +52,21 @@ class Framer(wiring.Component):
     def elaborate(self, _: object) -> Module:
         """Go through the parts of a frame."""
         m = Module()
-        m.submodules.crc = self._crc = CRC32_ETHERNET().create()
-        self._byte, self._sent = Signal(8), Signal()
+        m.submodules.crc = crc = self._crc = CRC32_ETHERNET(data_width=4).create()
+        self._byte, self._there, self._sent = Signal(8), Signal(), Signal()
+        upper = Signal()  # a byte stands for two clocks, as the CRC takes half of one
         self._word, self._left = Signal(32), Signal(range(WORD_BYTES))
         self._asked = Signal()
         frame = self.frame
         m.d.comb += [
             frame.payload.byte.eq(self._byte),
+            frame.valid.eq(self._there & upper),
             self._sent.eq(frame.valid & frame.ready),
-            self._crc.data.eq(self._byte),
-            self._crc.valid.eq(self._sent),
+            crc.data.eq(self._byte.word_select(upper, 4)),
+            crc.valid.eq(Mux(upper, self._sent, self._there)),
         ]
+        with m.If(crc.valid):
+            m.d.sync += upper.eq(~upper)
         self._take(m)
         with m.FSM() as fsm:
             m.d.comb += self.busy.eq(~fsm.ongoing("IDLE"))
@@ -85,11 +89,11 @@ class Framer(wiring.Component):
             m.d.comb += self._crc.start.eq(1)
             m.next = "KIND"
         with m.State("KIND"):
-            m.d.comb += [self._byte.eq(self._kind), self.frame.valid.eq(1)]
+            m.d.comb += [self._byte.eq(self._kind), self._there.eq(1)]
             with m.If(self._sent):
                 m.next = "RESERVED"
         with m.State("RESERVED"):
-            m.d.comb += self.frame.valid.eq(1)
+            m.d.comb += self._there.eq(1)
             with m.If(self._sent):
                 m.next = "ASK"
 
@@ -102,7 +106,7 @@ class Framer(wiring.Component):
             m.d.sync += self.read_index.eq(self.read_index + 1)
             m.next = "BYTES"
         with m.State("BYTES"):
-            m.d.comb += [self._byte.eq(self._word), self.frame.valid.eq(1)]
+            m.d.comb += [self._byte.eq(self._word), self._there.eq(1)]
             with m.If(self._sent):
                 m.d.sync += [self._word.eq(Cat(self._word[8:], self._word[:8])), self._left.eq(self._left - 1)]
                 with m.If(self._left == 0):
@@ -114,8 +118,8 @@ class Framer(wiring.Component):
         with m.State("LEAD"):
             reason = Mux(self.boot_differs, Rejection.BOOT, Rejection.REPLACES)
             m.d.comb += self._byte.eq(Mux(self._kind == Kind.REJECTED, reason, PROTOCOL_VERSION))
-            m.d.comb += self.frame.valid.eq((self._kind == Kind.REJECTED) | (self._kind == Kind.HELLO_INFO))
-            with m.If(self._sent | ~self.frame.valid):
+            m.d.comb += self._there.eq((self._kind == Kind.REJECTED) | (self._kind == Kind.HELLO_INFO))
+            with m.If(self._sent | ~self._there):
                 m.next = "ASK"
                 with m.If(self._kind == Kind.REPLY):
                     m.next = "REPLY"
@@ -126,7 +130,7 @@ class Framer(wiring.Component):
         m.d.sync += self._asked.eq(0)
         with m.State("REPLY"):
             there = self._asked & self.read_valid & (self._reply_left != 0)
-            m.d.comb += [self._byte.eq(self.read_data), self.frame.valid.eq(there)]
+            m.d.comb += [self._byte.eq(self.read_data), self._there.eq(there)]
             with m.If(self._reply_left == 0):
                 m.next = "CRC"
             with m.Elif(self._sent):
@@ -142,7 +146,7 @@ class Framer(wiring.Component):
         with m.State("CRC BYTES"):
             m.d.comb += [
                 self._byte.eq(self._word),
-                self.frame.valid.eq(1),
+                self._there.eq(1),
                 self.frame.payload.last.eq(self._left == 0),
             ]
             with m.If(self._sent):

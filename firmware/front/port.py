@@ -8,7 +8,9 @@ Both memories are rings: addresses wrap at their size. `read_data` holds the byt
 clock before, where `read_valid` is high; where it is low (a single-port memory was written to), the engine asks again.
 A write always succeeds.
 
-`safe` is high while a SAFE waits. The engine then brings the array to rest: it stops the command in execution where
+`taken` counts in a clock in which `valid` is high alone; `valid` may fall before that, where SAFE or OPEN comes.
+
+`safe` is high while a SAFE waits, and falls in the clock after `at_rest`. The engine then brings the array to rest: it stops the command in execution where
 it can, or lets it end with `finish`; once nothing moves it says `at_rest` for one clock. With `at_rest`, `stopped` says
 that the command in execution was stopped: its reply (ABORTED) is written, `reply_length` its length, and no `finish`
 follows. `progress` is how far that command came, and stays until the next one is taken. No command is handed out while

@@ -128,9 +128,12 @@ class Board {
 
  private:
   void tick() {
+    const bool awake = top_.awake;
     top_.clk = 0;
+    top_.core_clk = 0;
     step();
     top_.clk = 1;
+    top_.core_clk = awake;
     step();
   }
   void step() {

@@ -13,7 +13,7 @@ import hwctl.protocol
 from firmware import tools
 from firmware.board import TOP, Board, build_id
 from firmware.parameters import Parameters
-from firmware.simulation.top import SimulationTop
+from firmware.simulation.top import CORE, SimulationTop
 from hwctl.devices.chip import Chip
 
 HARNESS = Path(__file__).with_name("harness.cpp")
@@ -37,7 +37,7 @@ def program_of(parameters: Parameters, chip: Chip, *, trace: bool = False) -> Pa
     program = folder / "board"
     if not program.exists():
         build = build_id(parameters, chip, 0, initial=False)
-        _build(Board(parameters, chip, 0, build=build, initial=False), trace, folder)
+        _build(Board(parameters, chip, 0, build=build, initial=False, core=CORE), trace, folder)
     return program
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from amaranth.sim import Simulator
 
-from firmware.array.array import EmulatedArray
+from firmware.array.array import STEADY, EmulatedArray
 from firmware.port import Operation
 from hwctl.protocol.cells import WORDS_PER_CELL
 
@@ -46,7 +46,7 @@ async def one_request(ctx, port, operation, fields, elements, stop_after):
     ctx.set(port.results.ready, 1)
     await ctx.tick()
     ctx.set(port.start, 0)
-    ctx.set(port.request, dict.fromkeys(request, 0))
+    ctx.set(port.request, {name: value for name, value in request.items() if name in STEADY})
     results, clocks, at = [], 1, 0
     while ctx.get(port.busy):
         clocks += 1

@@ -34,7 +34,7 @@ class Run:
         ctx.set(block.tail, TAIL)
         for byte in self.raw:
             ctx.set(block.byte, byte)
-            for clock in range(4):
+            for clock in range(10):  # fewer than a byte takes on the line
                 ctx.set(block.strobe, clock == 0)
                 ctx.set(block.word_ready, clock == 2)
                 if ctx.get(block.word_valid) and clock == 2:

@@ -1,0 +1,1 @@
+"""Formal proofs of blocks of the gateware, run by yowasp-sby."""
