@@ -86,6 +86,7 @@ class Engine(wiring.Component):
         port = self.session
         self.address, self.length = Signal.like(port.start), Signal.like(port.length)
         self.reserve = Signal.like(port.reserve)
+        self.reply_start = Signal.like(port.reply_start)
         self.progress = Signal(32)
         self.safe = Signal(init=1)
         self.refusal = Signal(4)
@@ -251,7 +252,7 @@ class Engine(wiring.Component):
         with m.State("IDLE"):
             m.d.sync += [
                 self.address.eq(port.start), self.length.eq(port.length), self.reserve.eq(port.reserve),
-                self.pointers[0].eq(port.reply_start), self.progress.eq(0), self.bad.eq(0), self.row.eq(0),
+                self.pointers[0].eq(port.reply_start), self.reply_start.eq(port.reply_start), self.progress.eq(0), self.bad.eq(0), self.row.eq(0),
                 self.count.eq(0), *(total.eq(0) for total in self.pulsed),
             ]  # fmt: skip
             with m.If(port.safe):
@@ -319,7 +320,8 @@ class Engine(wiring.Component):
                 for refusal, (start, length) in self.fixed_replies.refusals.items():
                     with m.Case(int(refusal)):
                         m.d.sync += [self.fixed_at.eq(start), self.body.eq(length - HEADER.size)]
-            m.d.sync += self.count.eq(0)
+            # SAFE may have stopped a command in the middle of its reply.
+            m.d.sync += [self.count.eq(0), self.pointers[0].eq(self.reply_start), self.byte_number.eq(0)]
             m.next = "FIXED REPLY"
         with m.State("FIXED REPLY"):
             m.next = "FIXED BYTE"
