@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 STATES: dict[type[Command], str] = {commands.WriteVerify: "VERIFY FITS", commands.Form: "FORM FITS"}
 _U8, _U16 = DTYPE_CODES["<u1"], DTYPE_CODES["<u2"]
+NO_POLARITY = 3
 FLAGS_WORD = CELL.fields["flags"][1] // 2
 
 
@@ -31,7 +32,7 @@ class _Loop:
         self.reads = Signal(13)
         self.pulses = [Signal(12, name=f"cell_{name}") for name in ("set", "reset")]
         self.shape = Signal(8)
-        self.last = Signal(2)  # polarity of the pulse before; 2: none
+        self.last = Signal(2)  # polarity of the pulse before, or NO_POLARITY
         self.polarity = Signal()
         self.unformed, self.reached = Signal(), Signal()
         self.ramp = Signal(2)  # which ramp is looked through
@@ -128,7 +129,7 @@ def _cells(e: "Engine", loop: _Loop) -> None:
     with m.State("LOOP CELL"):
         e.feed(1)
         m.d.sync += [
-            loop.attempt.eq(0), loop.reads.eq(0), loop.last.eq(2), loop.reached.eq(0), loop.unformed.eq(0),
+            loop.attempt.eq(0), loop.reads.eq(0), loop.last.eq(NO_POLARITY), loop.reached.eq(0), loop.unformed.eq(0),
             *(count.eq(0) for count in loop.pulses),
             e.index.eq(index),
         ]  # fmt: skip
