@@ -252,7 +252,8 @@ class Engine(wiring.Component):
         with m.State("IDLE"):
             m.d.sync += [
                 self.address.eq(port.start), self.length.eq(port.length), self.reserve.eq(port.reserve),
-                self.pointers[0].eq(port.reply_start), self.reply_start.eq(port.reply_start), self.progress.eq(0), self.bad.eq(0), self.row.eq(0),
+                self.pointers[0].eq(port.reply_start), self.reply_start.eq(port.reply_start),
+                self.progress.eq(0), self.bad.eq(0), self.row.eq(0),
                 self.count.eq(0), *(total.eq(0) for total in self.pulsed),
             ]  # fmt: skip
             with m.If(port.safe):

@@ -10,7 +10,8 @@ A write always succeeds.
 
 `taken` counts in a clock in which `valid` is high alone; `valid` may fall before that, where SAFE or OPEN comes.
 
-`safe` is high while a SAFE waits, and falls in the clock after `at_rest`. The engine then brings the array to rest: it stops the command in execution where
+`safe` is high while a SAFE waits, and falls in the clock after `at_rest`.
+The engine then brings the array to rest: it stops the command in execution where
 it can, or lets it end with `finish`; once nothing moves it says `at_rest` for one clock. With `at_rest`, `stopped` says
 that the command in execution was stopped: its reply (ABORTED) is written, `reply_length` its length, and no `finish`
 follows. `progress` is how far that command came, and stays until the next one is taken. No command is handed out while
