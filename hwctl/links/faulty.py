@@ -61,10 +61,19 @@ class FaultyPort:
         self._faults = faults
         self._rng = np.random.default_rng(faults.seed)
         self._held: dict[str, bytes] = {"in": b"", "out": b""}
+        self._begun = b""  # of a frame that is still coming in
 
     def read(self) -> bytes:
-        """Return bytes that came, after faults."""
-        return self._pass("in", self._port.read())
+        """Return bytes that came, after faults.
+
+        What has no delimiter yet waits for it, or for a read without bytes: a slow line hands out frames in crumbs, and
+        shares are of frames.
+        """
+        data = self._port.read()
+        came = self._begun + data
+        end = came.rfind(DELIMITER) + 1 if data else len(came)
+        self._begun = came[end:]
+        return self._pass("in", came[:end])
 
     def write(self, data: bytes) -> None:
         """Send bytes, after faults. Raises LinkClosed at a disconnection."""
