@@ -1,6 +1,27 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
 
 @pytest.fixture(autouse=True)
 def hwctl_leak_check():
     """Leave out the plugin's check: emulators in this process hold nothing, and an open port is a ResourceWarning."""
+
+
+@pytest.fixture
+def run_as_user(tmp_path):
+    """Run pytest in a folder of its own, as a user would. Returns exit code and output."""
+
+    def call(*arguments, path=None, **environment):
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        if path is not None:
+            environment["PYTHONPATH"] = str(path)
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, arguments)],
+            cwd=tmp_path, env=kept | environment, capture_output=True, text=True, timeout=280, check=False,
+        )  # fmt: skip
+        return done.returncode, done.stdout + done.stderr
+
+    return call

@@ -6,8 +6,6 @@ import sys
 
 import pytest
 
-from tests.testing.conftest import run_as_user  # noqa: F401  a fixture
-
 BOARDS = {
     "reram-es": ("--rows", "9", "--cols", "8", "--seed", "2", "--lanes", "2"),
     "hfox-1t1r": ("--rows", "5", "--cols", "7", "--device", "hfox-1t1r"),
@@ -31,7 +29,7 @@ def path(request):
 
 
 @pytest.mark.parametrize("path", BOARDS, indirect=True)
-def test_the_gateware_conforms(run_as_user, path):  # noqa: F811
+def test_the_gateware_conforms(run_as_user, path):
     code, output = run_as_user("--pyargs", "hwctl.testing.conformance", "--hwctl-target", path)
     assert code == 0, output[-3000:]
     assert int(re.search(r"(\d+) passed", output).group(1)) > 400
