@@ -51,7 +51,7 @@ def simulate(
 
 @app.command()
 def boards() -> None:
-    """List the boards that bitstreams can be built for; those with a star are committed in bitstreams/."""
+    """List the boards that bitstreams can be built for; those with a star have settings of their own."""
     from firmware.boards import BUILDS, platforms  # noqa: PLC0415
 
     for name in platforms():

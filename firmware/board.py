@@ -10,10 +10,11 @@ from amaranth.lib.wiring import In, Out, connect
 from firmware.array.array import EmulatedArray
 from firmware.array.constants import constants_of
 from firmware.engine.engine import Engine
-from firmware.engine.replies import fixed_replies, scale_of
+from firmware.engine.replies import fixed_replies
 from firmware.front.front import Front
 from firmware.parameters import Parameters
 from hwctl.devices.chip import Chip
+from hwctl.devices.identity import BoardCodes
 
 TOP = "hwctl_board"
 UNNAMED = "0" * 32  # in the place of the build's id while that is computed
@@ -45,7 +46,7 @@ class Board(wiring.Component):
         self._core = core
         self.parameters = parameters
         self.front = Front(parameters)
-        self.engine = Engine(parameters, scale_of(chip), fixed_replies(parameters, chip, build), key)
+        self.engine = Engine(parameters, BoardCodes.of(chip), fixed_replies(parameters, chip, build), key)
         self.array = EmulatedArray(parameters, constants_of(chip, initial=initial))
 
     def elaborate(self, _: object) -> Module:

@@ -36,7 +36,7 @@ class BoardBuild:
     """None: the board's own clock."""
 
 
-#: Builds that are committed in `bitstreams/`.
+#: Builds with settings of their own; no bitstream of them is committed yet. That for icebreaker is still too large.
 BUILDS: dict[str, BoardBuild] = {
     # 25 MHz / 5 * 12 = 60 MHz at CLKOP, 480 MHz in the VCO, / 10 = 48 MHz; 48 MHz / 16 = 3 Mbaud
     "ulx3s-85f": BoardBuild(Parameters(rows=128, cols=128, lanes=2, clock=48_000_000, divisor=16), Pll(5, 12, 8, 10)),

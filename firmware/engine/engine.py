@@ -14,13 +14,14 @@ from firmware.engine.feeder import Feeder
 from firmware.engine.forms import parts
 from firmware.engine.multiply import Multiplier
 from firmware.engine.reader import Reader
-from firmware.engine.replies import FixedReplies, Scale
+from firmware.engine.replies import FixedReplies
 from firmware.engine.shapes import Shapes
 from firmware.engine.totals import Totals
 from firmware.engine.unpack import LINE_BITS, LIST_BITS, Unpacker
 from firmware.front.port import CommandPort
 from firmware.parameters import Parameters
 from firmware.port import ArrayPort, Operation
+from hwctl.devices.identity import BoardCodes
 from hwctl.protocol import commands
 from hwctl.protocol.codec import HEADER
 from hwctl.protocol.codes import Answer, Refusal
@@ -54,9 +55,9 @@ class Engine(wiring.Component):
     the reader and feeder of the command's bytes, `say` and `put` for those of the reply, and the array port.
     """
 
-    def __init__(self, parameters: Parameters, scale: Scale, replies: FixedReplies, key: int) -> None:
+    def __init__(self, parameters: Parameters, codes: BoardCodes, replies: FixedReplies, key: int) -> None:
         """key: 64 bits of noise until SEED."""
-        self.parameters, self.scale, self.fixed_replies, self.initial_key = parameters, scale, replies, key
+        self.parameters, self.codes, self.fixed_replies, self.initial_key = parameters, codes, replies, key
         super().__init__(
             {"session": In(CommandPort(parameters)), "array": Out(ArrayPort(parameters)), "executing": Out(1)}
         )
@@ -94,7 +95,7 @@ class Engine(wiring.Component):
         self.voltage = Signal(16, init=256)  # relative to nominal
         self.tia_range = Signal(4, init=4)  # as configured
         self.range = Signal(4)  # of the command at hand
-        self.settle = Signal(32, init=self.scale.settle)
+        self.settle = Signal(32, init=self.codes.settle)
         self.pulsed = [Signal(32, name=f"pulsed_{name}") for name in ("set", "reset")]
         self.body = Signal(BODY_BITS)  # bytes of the reply's body
         self.pointers = [Signal.like(port.reply_start, name=f"pointer{n}") for n in range(SECTIONS)]
@@ -118,9 +119,9 @@ class Engine(wiring.Component):
         )
         m.submodules.feeder = self.feeder = Feeder(LIST_BITS + 4)
         m.submodules.multiplier = self.multiplier = Multiplier(LINE_BITS, LINE_BITS)
-        m.submodules.divider = self.divider = Divider(bits_for(self.scale.max_read << 8), self.scale.nominal)
+        m.submodules.divider = self.divider = Divider(bits_for(self.codes.max_read << 8), self.codes.nominal_read)
         m.submodules.totals = self.totals = Totals()
-        m.submodules.shapes = self.shapes = Shapes(self.scale.levels)
+        m.submodules.shapes = self.shapes = Shapes(self.codes.levels)
         memory = self.fixed_replies.memory
         m.submodules.replies = rom = Memory(shape=8, depth=len(memory), init=list(memory))
         self.fixed_reply = rom.read_port()

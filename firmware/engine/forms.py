@@ -7,6 +7,7 @@ import numpy as np
 from amaranth.hdl import C, Cat, Signal, Value
 
 from hwctl.protocol import commands
+from hwctl.protocol.cells import WORDS_PER_CELL
 from hwctl.protocol.commands import Command
 from hwctl.protocol.packing import DTYPE_CODES, layout_of
 
@@ -89,6 +90,9 @@ def field_of(fixed: Signal, kind: type[Command], name: str) -> Value:
     raise KeyError(name)
 
 
+assert WORDS_PER_CELL == 10, "words_of multiplies by 10"
+
+
 def _items(form: str) -> list[tuple[str, str]]:
     """Split a struct format into (repeat, letter)."""
     items, digits = [], ""
@@ -99,6 +103,11 @@ def _items(form: str) -> list[tuple[str, str]]:
             items.append((digits, c))
             digits = ""
     return items
+
+
+def words_of(cells: Value) -> Value:
+    """Return how many words so many cells have: ten each, with two shifts."""
+    return (cells << 3) + (cells << 1)
 
 
 def parts(value: Value, width: int) -> list[Value]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from amaranth.hdl import Value
 
 from firmware.engine.forms import parts
+from hwctl.devices import law
 from hwctl.protocol import codes, commands
 from hwctl.protocol.codes import HalfSelect, OuterMode, Polarity, ShapePer
 from hwctl.protocol.commands import Command
@@ -56,7 +57,7 @@ def _form(f: Field) -> Value:
 
 
 def _load_curve(f: Field) -> Value:
-    shift = (f("shift") == 0) | (f("shift") > 24)
+    shift = (f("shift") == 0) | (f("shift") > law.MAX_SHIFT)
     return shift | (f("polarity") > Polarity.RESET) | (f("level") > codes.MAX_LEVELS - 1)
 
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from amaranth.hdl import Mux
 
+from firmware.engine.forms import words_of
 from firmware.engine.totals import WORDS, Total
 from firmware.port import Operation
 from hwctl.protocol import codes, commands
@@ -92,7 +93,7 @@ def _configure_read(e: "Engine") -> None:
     with m.State("CONFIGURE READ"):
         m.d.comb += [divider.a.eq(voltage << 8), divider.start.eq(1)]
         m.next = "CONFIGURING READ"
-        with m.If(voltage > e.scale.max_read):
+        with m.If(voltage > e.codes.max_read):
             m.d.comb += divider.start.eq(0)
             e.refuse(Refusal.OVER_LIMIT)
     with m.State("CONFIGURING READ"), m.If(~divider.busy):
@@ -158,7 +159,7 @@ def _wait(e: "Engine") -> None:
 def _load_curve(e: "Engine") -> None:
     m, field, kind = e.m, e.unpacked.field, commands.LoadCurve
     level, polarity = field(kind, "level"), field(kind, "polarity")
-    known = Mux(polarity[0], *(len(e.scale.levels[p]) for p in (1, 0)))
+    known = Mux(polarity[0], *(len(e.codes.levels[p]) for p in (1, 0)))
     with m.State("LOAD CURVE"), m.If(e.quiet):
         m.next = "MEANS"
         with m.If(level >= known):
@@ -192,7 +193,7 @@ def _read_words(e: "Engine") -> None:
     counting = e.unpacked.op == commands.Counters.op
     e.fits(9 + (cells << 2), "COUNTERS HEAD", "COUNTERS")
     e.say("COUNTERS HEAD", [*e.head(Answer.COUNTS), (_U32, 1), (rows, 4), (cols, 4)], "READ WORDS")
-    e.fits(8 + 9 + 5 + (cells << 4) + (cells << 2), "DUMP HEAD", "DUMP")
+    e.fits(8 + 9 + 5 + (words_of(cells) << 1), "DUMP HEAD", "DUMP")
     e.say("DUMP HEAD", e.head(Answer.DUMPED), "CLOCK")
     _totals(e, "CLOCK", Total.CLOCK, "DUMP WORDS")
     e.say("DUMP WORDS", [(_U16, 1), (cells, 4), (WORDS_PER_CELL, 4)], "READ WORDS")
@@ -215,7 +216,7 @@ def _check_cells(e: "Engine") -> None:
     item = feeder.item
     with m.State("CHECK CELLS"):
         e.seek(unpacked.array0)
-        e.feed((unpacked.cells << 3) + (unpacked.cells << 1))
+        e.feed(words_of(unpacked.cells))
         m.d.sync += e.count.eq(0)
         m.next = "CHECKING CELLS"
     with m.State("CHECKING CELLS"):
@@ -237,7 +238,7 @@ def _write_words(e: "Engine") -> None:
     m, unpacked = e.m, e.unpacked
     cells = unpacked.cells
     for state, word0, words, items in (
-        ("LOAD CELLS", 0, WORDS_PER_CELL, (cells << 3) + (cells << 1)),
+        ("LOAD CELLS", 0, WORDS_PER_CELL, words_of(cells)),
         ("LOAD COUNTERS", COUNT_WORD, COUNT_WORDS, cells << 1),
     ):
         with m.State(state), m.If(e.quiet):

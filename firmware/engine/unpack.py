@@ -6,7 +6,7 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from firmware.engine.forms import ArrayForm, Dim, Form, field_of, form_of, parts
+from firmware.engine.forms import ArrayForm, Dim, Form, field_of, form_of, parts, words_of
 from firmware.engine.multiply import Multiplier
 from firmware.engine.rules import MALFORMED
 from hwctl.protocol import codes
@@ -156,7 +156,7 @@ class Unpacker(wiring.Component):
             with m.If(length > self.left):
                 m.d.sync += count.eq(0)
                 self._refuse(m, Refusal.MALFORMED)
-            with m.Elif((flags & OPTION_CRITICAL != 0) & ~_one_of(code, [int(known) for known in Option])):
+            with m.Elif((flags & OPTION_CRITICAL != 0) & ~code.matches(*map(int, Option))):
                 m.d.sync += count.eq(0)
                 self._refuse(m, Refusal.UNSUPPORTED)
 
@@ -196,7 +196,7 @@ class Unpacker(wiring.Component):
 
     def _fixed(self, m: Module) -> None:
         with m.State("FIXED"):
-            with m.If(~_one_of(self.code, [int(op) for op in self.forms])):
+            with m.If(~self.code.matches(*map(int, self.forms))):
                 self._refuse(m, Refusal.UNSUPPORTED)
             with m.Elif(self.at == self.fixed_size):
                 m.d.sync += self.array.eq(0)
@@ -320,18 +320,11 @@ class Unpacker(wiring.Component):
             with m.Case(Dim.ROWS):
                 m.d.sync += size.eq(self.cells)
             with m.Case(Dim.CELLS):
-                m.d.sync += size.eq((self.cells << 3) + (self.cells << 1))
+                m.d.sync += size.eq(words_of(self.cells))
             with m.Case(Dim.BATCH):
                 m.d.comb += [multiplier.a.eq(self.batch), multiplier.b.eq(dim), multiplier.start.eq(1)]
                 m.next = "PRODUCT"
 
 
-assert WORDS_PER_CELL == 10, "_size multiplies by 10 with two shifts"
-
-
 def _dim(array: ArrayForm, n: int) -> int:
     return int(array.dims[n]) if n < len(array.dims) else 0
-
-
-def _one_of(value: Value, known: list[int]) -> Value:
-    return value.matches(*known)

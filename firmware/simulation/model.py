@@ -1,7 +1,6 @@
 """Builds the Verilator model of a board once for the same sources, parameters and tools."""
 
 import hashlib
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -94,5 +93,5 @@ def _compile(work: Path, root: Path, divisor: int, trace: bool) -> None:
             f"-DVM_TRACE={int(trace)}", "-DVL_THREADED=0", *map(str, sources), "-o", str(work / "board"),
             "-lpthread", "-lutil",
         ],
-        what="the C++ compiler", environment={"TMPDIR": os.environ.get("TMPDIR", tempfile.gettempdir())},
+        what="the C++ compiler",
     )  # fmt: skip

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hwctl import __version__
 from hwctl.devices.chip import Chip
-from hwctl.devices.device import DriveLevel
+from hwctl.devices.identity import BoardCodes, identity_of
 from hwctl.devices.law import Curve
 from hwctl.emulator.array import EmulatedArray
 from hwctl.emulator.layers import Layers
@@ -52,7 +52,7 @@ _OPTIONAL: dict[type[Command], Feature] = {
     commands.Seed: Feature.EMULATED,
 }
 Counts = NDArray[Any]  # integers of any size
-DEFAULT_SETTLE = 1e-6  # s of one conversion
+ROOM = 1 << 24  # bytes: nothing is encoded
 
 
 class _Refuse(Exception):
@@ -78,15 +78,14 @@ class EmulatedBoard:
             bool(self._features & mode) for mode in (Feature.OUTER_COUNT, Feature.OUTER_COINCIDENCE)
         )
         self._layers = layers
-        self._levels = tuple(self._level_codes(levels) for levels in chip.levels)
+        self._codes = BoardCodes.of(chip)
         self._shape_polarity = np.full(codes.PULSE_SHAPES, -1)
-        self._voltage = self._volts(chip.device.read_voltage)
         # The device's own read voltage counts as nominal: there one current code is one conductance code.
-        self._nominal = self._voltage
+        self._voltage = self._nominal = self._codes.nominal_read
         self._relative_voltage = 1 << 8
         self._per_volt = (1 << 23) // self._nominal
         self._tia_range = 4
-        self._settle = round(DEFAULT_SETTLE / chip.scales.seconds)
+        self._settle = self._codes.settle
         self._set_pulses = self._reset_pulses = self._reads = self._busy = self._clock = 0
         self._safe = 1
         self._handlers: dict[type[Command], Callable[[Any], Reply]] = {
@@ -139,31 +138,10 @@ class EmulatedBoard:
     # -- what the board is ---------------------------------------------------------------------------------------
 
     def _identify(self, _: commands.Identify) -> Reply:
-        chip, device = self._chip, self._chip.device
-        levels = [(polarity, *level) for polarity, levels in enumerate(self._levels[:2]) for level in levels]
-        strongest = max(level.amplitude for levels in chip.levels[:2] for level in levels)
-        return replies.Identity(
-            protocol_version=codes.PROTOCOL_VERSION,
-            rows=chip.rows,
-            cols=chip.cols,
-            features=self._features,
-            volts_per_code=chip.scales.volts,
-            siemens_per_code=chip.scales.siemens,
-            amperes_per_code=chip.scales.siemens * self._nominal * chip.scales.volts,
-            seconds_per_code=chip.scales.seconds,
-            compliance_per_code=chip.scales.compliance,
-            max_amplitude=self._volts(strongest),
-            max_form_amplitude=self._volts(device.max_form_amplitude),
-            max_width=round(1e-2 / chip.scales.seconds),
-            max_read=self._volts(device.max_read_voltage),
-            tia_ranges=np.arange(codes.MAX_TIA_RANGE + 1, dtype=np.uint8),
-            drive_levels=np.array(levels, np.uint32),
-            receive_budget=1 << 24,
-            reply_budget=1 << 24,
-            largest_frame=1 << 24,
-            device=device.name,
-            build=f"hwctl {__version__}",
-        )
+        return identity_of(
+            self._chip, features=self._features, build=f"hwctl {__version__}", receive_budget=ROOM, reply_budget=ROOM,
+            largest_frame=ROOM,
+        )  # fmt: skip
 
     def _status(self, _: commands.Status) -> Reply:
         return replies.BoardStatus(
@@ -176,16 +154,9 @@ class EmulatedBoard:
 
     # -- configuration -------------------------------------------------------------------------------------------
 
-    def _volts(self, volts: float) -> int:
-        return round(volts / self._chip.scales.volts)
-
-    def _level_codes(self, levels: Sequence[DriveLevel]) -> tuple[tuple[int, int, int], ...]:
-        seconds = self._chip.scales.seconds
-        return tuple((self._volts(v.amplitude), round(v.width / seconds), self._volts(v.gate)) for v in levels)
-
     def _configure_shape(self, command: commands.ConfigureShape) -> Reply:
         wanted = (command.amplitude, command.width, command.gate)
-        levels = self._levels[command.polarity]
+        levels = self._codes.levels[command.polarity]
         if wanted not in levels:
             name = command.polarity.name
             raise _Refuse(
@@ -198,7 +169,7 @@ class EmulatedBoard:
         return replies.Done()
 
     def _configure_read(self, command: commands.ConfigureRead) -> Reply:
-        highest = self._volts(self._chip.device.max_read_voltage)
+        highest = self._codes.max_read
         if command.voltage > highest:
             raise _Refuse(Refusal.OVER_LIMIT, f"read voltage code {command.voltage}; at most {highest}")
         self._voltage = command.voltage
@@ -284,7 +255,7 @@ class EmulatedBoard:
         """Sense columns with every line at its own voltage: column j carries sum of G (V_row - V_col)."""
         region = command.region
         self._inside(region)
-        limit = self._volts(self._chip.device.max_read_voltage)
+        limit = self._codes.max_read
         across = command.row_codes[:, None].astype(np.int64) - command.col_codes.astype(np.int64)
         if np.abs(across).max() > limit:
             raise _Refuse(Refusal.OVER_LIMIT, f"{np.abs(across).max()} voltage codes across a cell; at most {limit}")
@@ -410,7 +381,7 @@ class EmulatedBoard:
         return replies.Done()
 
     def _load_curve(self, command: commands.LoadCurve) -> Reply:
-        known = len(self._levels[command.polarity])
+        known = len(self._codes.levels[command.polarity])
         if command.level >= known:
             raise _Refuse(Refusal.NOT_CHARACTERISED, f"drive level {command.level}; this chip has {known}")
         self._array.load_curve(command.polarity, command.level, Curve(command.mean, command.sigma, command.shift))

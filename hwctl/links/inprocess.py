@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 from hwctl.devices import presets
 from hwctl.devices.chip import fabricate, noise_key
 from hwctl.errors import DeviceError, TargetError
+from hwctl.links.link import in_order
 from hwctl.links.target import Target
 from hwctl.protocol.codes import Feature
 from hwctl.protocol.commands import Command, Safe
-from hwctl.protocol.replies import Refused, Reply
+from hwctl.protocol.replies import Reply
 
 if TYPE_CHECKING:
     from hwctl.emulator.board import EmulatedBoard
@@ -38,12 +39,7 @@ class InProcessLink:
 
     def execute_all(self, commands: Sequence[Command]) -> list[Reply]:
         """Execute commands in order, up to the first that is refused, and return the replies."""
-        done: list[Reply] = []
-        for command in commands:
-            done.append(self.execute(command))
-            if isinstance(done[-1], Refused):
-                break
-        return done
+        return in_order(self.execute, commands)
 
     def post(self, command: Command) -> Reply:
         """Execute a command and return the reply."""

@@ -1,10 +1,10 @@
 """What every link does."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from hwctl.protocol.commands import Command
-from hwctl.protocol.replies import Reply
+from hwctl.protocol.replies import Refused, Reply
 
 
 class Link(Protocol):
@@ -34,3 +34,13 @@ class Link(Protocol):
 
     def close(self) -> None:
         """Leave the board SAFE and release it."""
+
+
+def in_order(execute: Callable[[Command], Reply], commands: Sequence[Command]) -> list[Reply]:
+    """Execute commands one after the other, up to the first that is refused, and return the replies."""
+    done: list[Reply] = []
+    for command in commands:
+        done.append(execute(command))
+        if isinstance(done[-1], Refused):
+            break
+    return done

@@ -9,11 +9,12 @@ import numpy as np
 
 from hwctl.errors import LinkClosed, LinkError, ProtocolError, TargetError
 from hwctl.links.bytelink import command_name
+from hwctl.links.link import in_order
 from hwctl.links.recording import LINKS, exchanges
 from hwctl.links.target import Target
 from hwctl.protocol.codec import decode_command, decode_reply, encode_command
 from hwctl.protocol.commands import Command
-from hwctl.protocol.replies import Refused, Reply
+from hwctl.protocol.replies import Reply
 
 
 class ReplayLink:
@@ -53,12 +54,7 @@ class ReplayLink:
 
     def execute_all(self, commands: Sequence[Command]) -> list[Reply]:
         """Return the recorded replies, up to the first refusal; errors as in `execute`."""
-        done: list[Reply] = []
-        for command in commands:
-            done.append(self.execute(command))
-            if isinstance(done[-1], Refused):
-                break
-        return done
+        return in_order(self.execute, commands)
 
     def post(self, command: Command) -> Reply:
         """Return the recorded reply; errors as in `execute`."""

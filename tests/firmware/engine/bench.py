@@ -6,11 +6,12 @@ from amaranth.lib.wiring import connect
 from amaranth.sim import Simulator
 
 from firmware.engine.engine import Engine
-from firmware.engine.replies import fixed_replies, scale_of
+from firmware.engine.replies import fixed_replies
 from firmware.front.port import receive_bytes
 from firmware.parameters import Parameters
 from hwctl.devices import presets
 from hwctl.devices.chip import fabricate
+from hwctl.devices.identity import BoardCodes
 from hwctl.protocol.codec import decode_reply
 
 PARAMETERS = Parameters(rows=9, cols=6)
@@ -25,7 +26,7 @@ class EngineBench:
 
     def __init__(self, parameters=PARAMETERS, chip=CHIP, array=None):
         self.parameters = parameters
-        self.engine = Engine(parameters, scale_of(chip), fixed_replies(parameters, chip, BUILD), KEY)
+        self.engine = Engine(parameters, BoardCodes.of(chip), fixed_replies(parameters, chip, BUILD), KEY)
         self.array = array
         self.clocks = []
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from firmware.engine.replies import identity_of
+from firmware.engine.replies import identity_of_build
 from hwctl.emulator.board import EmulatedBoard
 from hwctl.protocol import codes, commands, replies
 from hwctl.protocol.codec import encode_command, encode_reply
@@ -25,7 +25,7 @@ def same(one, other):
 
 def test_identity_is_that_of_the_build():
     (found,) = EngineBench().execute([encode_command(commands.Identify())], start=2000)
-    assert found == encode_reply(identity_of(PARAMETERS, CHIP, BUILD))
+    assert found == encode_reply(identity_of_build(PARAMETERS, CHIP, BUILD))
 
 
 def shape(**changes):

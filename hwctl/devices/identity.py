@@ -1,0 +1,75 @@
+"""How a board that emulates a chip describes itself: the one source for software board and gateware."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwctl.devices.chip import Chip
+from hwctl.protocol import codes, replies
+from hwctl.protocol.codes import Feature, Polarity
+
+LONGEST_PULSE = 1e-2  # s
+SETTLE = 1e-6  # s of one conversion, until CONFIGURE_READ
+
+LevelCodes = tuple[int, int, int]
+"""Amplitude, width and gate."""
+
+
+@dataclass(frozen=True)
+class BoardCodes:
+    """Voltages, times and drive levels of a chip in codes."""
+
+    nominal_read: int
+    """Voltage code at which one current code is one conductance code."""
+    max_read: int
+    max_form_amplitude: int
+    max_width: int
+    settle: int
+    levels: tuple[tuple[LevelCodes, ...], ...]
+    """Of SET, RESET and FORM."""
+
+    @classmethod
+    def of(cls, chip: Chip) -> "BoardCodes":
+        """Round what a chip's device model says in V and s."""
+        device, volts, seconds = chip.device, chip.scales.volts, chip.scales.seconds
+        return cls(
+            nominal_read=round(device.read_voltage / volts),
+            max_read=round(device.max_read_voltage / volts),
+            max_form_amplitude=round(device.max_form_amplitude / volts),
+            max_width=round(LONGEST_PULSE / seconds),
+            settle=round(SETTLE / seconds),
+            levels=tuple(
+                tuple((round(v.amplitude / volts), round(v.width / seconds), round(v.gate / volts)) for v in levels)
+                for levels in chip.levels
+            ),
+        )
+
+
+def identity_of(
+    chip: Chip, *, features: Feature, build: str, receive_budget: int, reply_budget: int, largest_frame: int
+) -> replies.Identity:
+    """Return what IDENTIFY is answered with. build: at most 64 bytes; budgets and frame: bytes."""
+    scales, found = chip.scales, BoardCodes.of(chip)
+    listed = [(polarity, *level) for polarity in (Polarity.SET, Polarity.RESET) for level in found.levels[polarity]]
+    return replies.Identity(
+        protocol_version=codes.PROTOCOL_VERSION,
+        rows=chip.rows,
+        cols=chip.cols,
+        features=features,
+        volts_per_code=scales.volts,
+        siemens_per_code=scales.siemens,
+        amperes_per_code=scales.siemens * found.nominal_read * scales.volts,
+        seconds_per_code=scales.seconds,
+        compliance_per_code=scales.compliance,
+        max_amplitude=max(amplitude for _, amplitude, _, _ in listed),
+        max_form_amplitude=found.max_form_amplitude,
+        max_width=found.max_width,
+        max_read=found.max_read,
+        tia_ranges=np.arange(codes.MAX_TIA_RANGE + 1, dtype=np.uint8),
+        drive_levels=np.array(listed, np.uint32),
+        receive_budget=receive_budget,
+        reply_budget=reply_budget,
+        largest_frame=largest_frame,
+        device=chip.device.name,
+        build=build,
+    )
