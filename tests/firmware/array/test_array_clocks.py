@@ -14,6 +14,8 @@ from hwctl.emulator import kernels
 from hwctl.protocol.codes import OuterMode
 from hwctl.protocol.packing import Region
 
+pytestmark = pytest.mark.slow  # a full array in Amaranth's simulator
+
 LINES, LANES = 64, 2
 WHOLE = Region(0, LINES, 0, LINES)
 MARGIN = 64  # clocks to begin, and for the way through the lanes

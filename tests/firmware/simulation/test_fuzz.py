@@ -15,6 +15,8 @@ from hwctl.protocol.frame import Frame, Kind, encode_frame
 from hwctl.protocol.packing import Region
 from tests.firmware.rawhost import RawHost
 
+pytestmark = pytest.mark.slow  # models are compiled
+
 REGION = Region(0, 6, 0, 6)
 
 

@@ -20,6 +20,8 @@ from hwctl.protocol.packing import Ramp, Region
 from hwctl.protocol.replies import Refused
 from tests.firmware.rawhost import RawHost
 
+pytestmark = pytest.mark.slow  # models are compiled
+
 ROWS, COLS = 5, 6
 KEY = 0x5DEECE66D1234567
 RESERVE = 4000

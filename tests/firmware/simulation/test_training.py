@@ -4,6 +4,8 @@ import pytest
 
 from tests.trained import trained
 
+pytestmark = pytest.mark.slow  # models are compiled
+
 OPTIONS = "?device=reram-es&rows=21&cols=20&seed=0"
 FAULTS = "flip=1e-4,drop=0.01,dup=0.02,truncate=0.01,delay=0.01,seed=3"
 
