@@ -2,7 +2,8 @@
 
 The simulated board is the real gateware; its cycles do not depend on the machine. Array cycles are from the start of
 the last request to its end. "bound" is what the array may take: cells visited, summed over rounds, divided by the
-lanes, and 5% + 64 cycles more. Round trips at the end are of this machine.
+lanes, and 5% + 64 cycles more. Round trips at the end are of this machine. Run it as `python -m benchmarks.gateware`:
+the gateware is not an installed package.
 """
 
 import argparse
