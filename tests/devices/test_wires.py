@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hwctl.devices.wires import WireNetwork
@@ -29,8 +29,8 @@ def laplacian(nodes, edges):
     return matrix
 
 
-def nodal_admittance(G, row_ohm, col_ohm):
-    """Admittance of the terminals from the full nodal matrix, node by node; a zero resistance merges nodes."""
+def nodal_matrix(G, row_ohm, col_ohm):
+    """Full nodal matrix, node by node, terminals of rows and columns first; a zero resistance merges nodes."""
     rows, cols = G.shape
     count = rows + cols
 
@@ -46,14 +46,22 @@ def nodal_admittance(G, row_ohm, col_ohm):
     col_lines = [numbered(rows + j, rows, col_ohm) for j in range(cols)]
     edges = [edge for _, wires in row_lines + col_lines for edge in wires]
     edges += [(row_lines[i][0][j], col_lines[j][0][rows - 1 - i], g) for (i, j), g in np.ndenumerate(G)]
-    return open_nodes(laplacian(count, edges), list(range(rows + cols)))
+    return laplacian(count, edges)
+
+
+def nodal_admittance(G, row_ohm, col_ohm):
+    """Admittance of the terminals."""
+    return open_nodes(nodal_matrix(G, row_ohm, col_ohm), list(range(sum(G.shape))))
 
 
 def open_nodes(Y, keep):
-    """Schur complement that leaves all nodes but `keep` without a source."""
-    drop = [k for k in range(len(Y)) if k not in keep]
+    """Schur complement that leaves all nodes but `keep` without a source; what hangs on none carries nothing."""
+    linked = (Y != 0) | np.eye(len(Y), dtype=bool)
+    for _ in range(len(Y).bit_length()):
+        linked = linked @ linked
+    drop = [k for k in range(len(Y)) if k not in keep and linked[k, keep].any()]
     inner = Y[np.ix_(keep, keep)]
-    return inner - Y[np.ix_(keep, drop)] @ np.linalg.lstsq(Y[np.ix_(drop, drop)], Y[np.ix_(drop, keep)], rcond=None)[0]
+    return inner - Y[np.ix_(keep, drop)] @ np.linalg.solve(Y[np.ix_(drop, drop)], Y[np.ix_(drop, keep)])
 
 
 ohms = st.sampled_from([0.0, 0.5, 7.0, 300.0, 2e4])
@@ -185,11 +193,12 @@ def test_sneak_path_of_a_two_by_two_array_is_three_cells_in_series():
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 5), st.integers(1, 5), ohms, ohms, st.integers(0, 2**32 - 1))
+@example(2, 2, 2e4, 0.5, 4359)  # a column without a cell: the terminals' admittance has rounding there, no zero
 def test_floating_reads_equal_the_reduction_cell_by_cell(rows, cols, row_ohm, col_ohm, seed):
-    network = WireNetwork(random_cells(rows, cols, seed, open_share=0.4), row_ohm, col_ohm)
-    Y = network.admittance
+    G = random_cells(rows, cols, seed, open_share=0.4)
+    Y, network = nodal_matrix(G, row_ohm, col_ohm), WireNetwork(G, row_ohm, col_ohm)
     expected = [[-open_nodes(Y, [i, rows + j])[0, 1] for j in range(cols)] for i in range(rows)]
-    np.testing.assert_allclose(network.read_cells(1.0, "floating"), expected, rtol=1e-7, atol=1e-14)
+    np.testing.assert_allclose(network.read_cells(1.0, "floating"), expected, rtol=1e-7, atol=1e-13)
 
 
 def test_open_cells_that_cut_the_array_in_two_pass_no_sneak_current():
