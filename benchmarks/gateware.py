@@ -123,12 +123,21 @@ def table(lines: int, cols: int, lanes: int, clock: int) -> None:
 
 def round_trips() -> None:
     """Print how many small round trips a second the simulated board answers on this machine."""
+    print()
     with board(16, 32, 1) as (port, _):
-        started = time.perf_counter()
-        for _ in range(ROUND_TRIPS):
-            port.link.execute(commands.Status())
-        took = time.perf_counter() - started
-    print(f"\n{ROUND_TRIPS / took:.0f} round trips/s (STATUS) through the pseudo-terminal of the simulated board")
+        for name, command in (
+            ("READ of a cell", commands.Read(Region(0, 1, 0, 1), 0, 4, 0)),
+            ("STATUS", commands.Status()),
+        ):
+            took = []
+            for _ in range(ROUND_TRIPS):
+                started = time.perf_counter()
+                port.link.execute(command)
+                took.append(time.perf_counter() - started)
+            print(
+                f"{ROUND_TRIPS / sum(took):.0f} round trips/s ({name}) through the simulated board's pseudo-terminal; "
+                f"median {1e3 * float(np.median(took)):.2f} ms"
+            )
 
 
 def main() -> None:

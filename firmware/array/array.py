@@ -5,7 +5,7 @@ group a clock, and what is to be converted to the converter.
 """
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
-from amaranth.lib import wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In
 
 from firmware.array import outer, pulsing, sensing, words
@@ -52,7 +52,7 @@ class EmulatedArray(wiring.Component):
             if outer_product:
                 outer_product.states()
             self._drain()
-        self.m.d.comb += self.port.busy.eq(~fsm.ongoing("IDLE"))
+        self._hold_result(~fsm.ongoing("IDLE"))
         return self.m
 
     def _parts(self) -> None:
@@ -70,6 +70,7 @@ class EmulatedArray(wiring.Component):
         m.submodules.walker = self.walker = Walker(parameters)
         m.submodules.spending = self.spending = Spending(parameters)
         m.submodules.trains = self.trains = LongestTrain()
+        self.results = stream.Signature(16).create()
         self.wait = Signal(range(self.time.done + 1))  # clocks until the lanes are ready for what comes next
         self.pending = Signal()  # the sums of a column group wait for the converter, or will
         self.first, self.round = Signal(init=1), Signal(8, init=1)  # of a row: nothing sent yet; number of the round
@@ -135,11 +136,20 @@ class EmulatedArray(wiring.Component):
         ]  # fmt: skip
         for number, lane in enumerate(self.lanes):
             m.d.comb += [converter.sums[number].eq(lane.sum), converter.noises[number].eq(lane.noise)]
-        m.d.comb += converter.results.ready.eq(port.results.ready)
+        m.d.comb += converter.results.ready.eq(self.results.ready)
         with m.If(converter.results.valid):
-            m.d.comb += port.results.valid.eq(1)
+            m.d.comb += self.results.valid.eq(1)
         with m.If(converter.released):
             m.d.sync += self.pending.eq(0)
+
+    def _hold_result(self, running: Value) -> None:
+        """Give results out of a register: they come from block RAM far away. The request lasts until it is empty."""
+        m, port, results, held = self.m, self.port, self.results, Signal()
+        m.d.comb += [results.ready.eq(~held), port.results.valid.eq(held), port.busy.eq(running | held)]
+        with m.If(~held):
+            m.d.sync += [port.results.payload.eq(results.payload), held.eq(results.valid)]
+        with m.Elif(port.results.ready):
+            m.d.sync += held.eq(0)
 
     def _spend(self) -> None:
         m, spending = self.m, self.spending

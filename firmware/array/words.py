@@ -30,7 +30,7 @@ def _words(a: "EmulatedArray") -> None:
         m.next = "WORD"
     with m.State("WORD"), m.If(a.wait == 0):
         with m.If(a.is_(Operation.READ_WORDS)):
-            m.d.comb += [port.results.valid.eq(1), moved.eq(port.results.ready)]
+            m.d.comb += [a.results.valid.eq(1), moved.eq(a.results.ready)]
         with m.Else():
             m.d.comb += [port.elements.ready.eq(1), moved.eq(port.elements.valid)]
         with m.If(moved):
@@ -51,7 +51,7 @@ def _words(a: "EmulatedArray") -> None:
 def _connect(a: "EmulatedArray", word: Value) -> None:
     """Show the word of the cell at hand as a result, unless the converter has one."""
     chosen = a.of_lane([Array(lane.words)[word] for lane in a.lanes])
-    a.m.d.comb += a.port.results.payload.eq(Mux(a.converter.results.valid, a.converter.results.payload, chosen))
+    a.m.d.comb += a.results.payload.eq(Mux(a.converter.results.valid, a.converter.results.payload, chosen))
 
 
 def _curve(a: "EmulatedArray") -> None:

@@ -103,6 +103,9 @@ class Front(wiring.Component):
             self.receive_ring.read_address.eq(command.read_address),
             command.read_data.eq(self.receive_ring.read_data),
             command.read_valid.eq(self.receive_ring.read_valid),
+        ]
+        # Through registers: replies come from afar, and are read long after they were written.
+        m.d.sync += [
             self.reply_ring.write_address.eq(command.write_address),
             self.reply_ring.write_data.eq(command.write_data),
             self.reply_ring.write_en.eq(command.write_en),
