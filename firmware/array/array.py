@@ -122,7 +122,7 @@ class EmulatedArray(wiring.Component):
         self.more = Cat(lane.more for lane in self.lanes).any()
 
     def _convert(self) -> None:
-        m, converter, request, port = self.m, self.converter, self.request, self.port
+        m, converter, request, _port = self.m, self.converter, self.request, self.port
         late, issue, time = self.late, self.issue, self.time
         drawn = late(issue.draw, time.product + 1) & late(issue.valid, time.product + 1)
         summed = late(issue.last, time.held) & late(issue.see, time.held) & late(issue.valid, time.held)
@@ -154,9 +154,11 @@ class EmulatedArray(wiring.Component):
     def _spend(self) -> None:
         m, spending = self.m, self.spending
         moves = self.late(self.issue.pulse, 1) | self.late(self.issue.form, 1)
-        m.d.comb += [
+        m.d.sync += [  # counted one clock later: what was hit is known late in a clock
             spending.hits.eq(Cat(lane.hit & moves for lane in self.lanes)),
             spending.polarities.eq(Cat(lane.polarity for lane in self.lanes)),
+        ]
+        m.d.comb += [
             spending.converted.eq(self.converter.converted),
             spending.hidden.eq(self.is_(Operation.COUNTS, Operation.DRIVES)),
             self.port.spent.eq(spending.spent),

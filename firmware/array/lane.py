@@ -103,25 +103,32 @@ class Lane(Elaboratable):
         m, issue, operands = self.m, self.issue, self.operands
         mask, check = Signal(), self._now(issue.check)
         self.mask = Signal()
-        count, amount = operands.data[:8].as_signed(), Signal(8)
+        negative, below = operands.data[7], Signal(8)
         m.d.comb += [
             operands.spot.eq(issue.spot),
             mask.eq(issue.mask[self.number]),
-            amount.eq(abs(count)),
+            below.eq(issue.threshold - 1),
             self.mask.eq(self._now(issue.valid) & self._now(mask)),
-            self.more.eq(self.mask & (amount > self._now(issue.threshold))),
-            self.polarity.eq(self._now(issue.flip) ^ ((check != Check.NONE) & (count < 0))),
+            self.more.eq(self.mask & self._exceeds(self._now(issue.threshold))),
+            self.polarity.eq(self._now(issue.flip) ^ ((check != Check.NONE) & negative)),
         ]
         common = self._column_bit() if self.parameters.outer else 0
         with m.Switch(check):
             with m.Case(Check.COUNT):
-                m.d.comb += self.hit.eq(self.mask & (amount >= self._now(issue.threshold)))
+                m.d.comb += self.hit.eq(self.mask & self._exceeds(self._now(below)))
             with m.Case(Check.BITS):
                 m.d.comb += self.hit.eq(self.mask & common)
             with m.Default():
                 m.d.comb += self.hit.eq(self.mask)
         self.value = Signal(16)
         m.d.comb += self.value.eq(Mux(self.mask, Mux(self._now(issue.one), 1, operands.data), 0))
+
+    def _exceeds(self, least: Value) -> Value:
+        """Return whether |count| of the operand is more than u8 `least`: one carry chain, as |c| is ~c + 1 below 0."""
+        count, total = self.operands.data[:8], Signal(9)
+        negative = count[7]
+        self.m.d.comb += total.eq((count ^ negative.replicate(8)) + ~least[:8] + negative)
+        return total[8]
 
     def _column_bit(self) -> Value:
         """Return whether the stream of the cell's column has the bit of the slot: docs/cell-law.md, "OUTER"."""
