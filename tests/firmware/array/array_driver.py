@@ -17,8 +17,8 @@ PATIENCE = 200_000  # clocks of one request
 class Driver:
     """`requests` are (operation, fields, elements); `run` returns results, what was spent and clocks of each."""
 
-    def __init__(self, parameters, constants, key=0):
-        self.array, self.key = EmulatedArray(parameters, constants), key
+    def __init__(self, parameters, constants, key=0, array=EmulatedArray):
+        self.array, self.key = array(parameters, constants), key
 
     def run(self, requests, stop_after=None):
         out = []
@@ -28,12 +28,22 @@ class Driver:
         async def bench(ctx):
             port = self.array.port
             ctx.set(port.key, self.key)
+            await until_ready(ctx, port)
             for operation, fields, elements in requests:
                 out.append(await one_request(ctx, port, operation, fields, list(elements), stop_after))
 
         simulator.add_testbench(bench)
         simulator.run()
         return out
+
+
+async def until_ready(ctx, port):
+    """From power-up on; only memory without first contents takes a while."""
+    for _ in range(PATIENCE):
+        if not ctx.get(port.busy):
+            return
+        await ctx.tick()
+    raise AssertionError("the array stays busy")
 
 
 async def one_request(ctx, port, operation, fields, elements, stop_after):
