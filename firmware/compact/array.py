@@ -84,7 +84,7 @@ class CompactArray(wiring.Component):
         return self.processor.write & self._is(number)
 
     def _memory(self) -> None:
-        """The address goes on by itself: words of a cell come one after the other."""
+        """Let the address go on by itself: words of a cell come one after the other."""
         m, memory, processor = self.m, self.memory, self.processor
         address = Signal.like(memory.address)
         with m.If(self._writes(Port.ADDRESS)):
@@ -115,7 +115,7 @@ class CompactArray(wiring.Component):
         m.d.comb += port.elements.ready.eq(processor.read & self._is(Port.ELEMENT))
 
     def _outputs(self) -> None:
-        """What a request took, in registers as wide as one request can need."""
+        """Show what a request took, in registers as wide as one request can need."""
         m, parameters, spent = self.m, self.parameters, self.port.spent
         cells = parameters.rows * parameters.cols
         pulses = (cells * max(MAX_PULSES, MAX_SLOTS)).bit_length()

@@ -123,12 +123,14 @@ def _clamp(a: "ArrayProgram") -> None:
 
 
 def _train(a: "ArrayProgram") -> None:
-    """Pulse the cell `amount` times, with `polarity`, at drive level `level`."""
+    """Pulse the cell `amount` times, perhaps not at all, with `polarity`, at drive level `level`."""
     p = a.p
     with p.routine("train"):
         p.load(a.polarity)
         p.index()
         p.load(a.amount)
+        with p.when(Flag.ZERO):
+            p.ret()
         p.store(a.n)
         p.do(Op.ADD, a.pulses.indexed)
         p.store(a.pulses.indexed)
@@ -144,10 +146,8 @@ def _train(a: "ArrayProgram") -> None:
         p.jump("put")
         p.label(moves)
         _find_curve(a)
-        with p.loop() as (_, end):
+        with a.repeat(a.n):
             _pulse(a)
-            a.count_down(a.n)
-            p.jump_if(Flag.ZERO, end)
         p.jump("put")
 
 
@@ -262,4 +262,3 @@ def _see(a: "ArrayProgram") -> None:
         p.do(Op.MULTIPLY_SIGNED, whole)
         p.do(Op.ADD, s, a.cell[LOW])
         p.jump("clamp")
-

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from firmware.compact.array_cells import KIND_SHIFT
 from firmware.compact.array_ports import Ask, Port, field, port
-from firmware.compact.array_pulsing import take_amount
 from firmware.port import Operation
 from firmware.processor.assembler import Flag, Op
 from hwctl.devices import law
@@ -12,6 +11,8 @@ from hwctl.protocol.codes import MAX_SLOTS
 
 if TYPE_CHECKING:
     from firmware.compact.array_program import ArrayProgram
+
+SLOTS_OF_DRAW = 8  # one of each byte of its two words
 
 
 def requests(a: "ArrayProgram") -> None:
@@ -38,16 +39,14 @@ def _vectors(a: "ArrayProgram") -> None:
     for first, lines, of_columns in ((a.layout.operands, a.rows_left, False), (a.layout.columns, a.width, True)):
         p.move(first, port(Port.ADDRESS))
         p.move(lines, a.n)
-        with p.loop() as (_, end):
+        with a.repeat(a.n):
             a.element()
             p.store(port(Port.DATA))
             if of_columns:
-                take_amount(a)
+                p.call("take amount")
                 p.do(Op.COMPARE, largest)
                 with p.when(Flag.LESS, 0):
                     p.store(largest)
-            a.count_down(a.n)
-            p.jump_if(Flag.ZERO, end)
     p.move(a.layout.columns, a.spot)
 
 
@@ -77,12 +76,10 @@ def _streams(a: "ArrayProgram") -> None:
 def _line_streams(a: "ArrayProgram") -> None:
     """Draw the streams of `n` lines: 32 slots each, of which those that are not asked for are zeros."""
     p, bits = a.p, a.a
-    with p.routine("line streams"):
-        again = p.fresh()
-        p.label(again)
+    with p.routine("line streams"), a.repeat(a.n):
         p.move(a.value_at, port(Port.ADDRESS))
         p.load(port(Port.DATA))
-        take_amount(a)
+        p.call("take amount")
         p.load(field("event"))
         p.do(Op.SHIFT_LEFT, 2)
         p.store(a.chunk)
@@ -96,7 +93,7 @@ def _line_streams(a: "ArrayProgram") -> None:
             p.load(a.chunk)
             p.do(Op.ADD, 1)
             p.store(a.chunk)
-            p.do(Op.AND, MAX_SLOTS // 8 - 1)
+            p.do(Op.AND, MAX_SLOTS // SLOTS_OF_DRAW - 1)
             p.jump_if(Flag.ZERO, end)
         p.load(MAX_SLOTS)
         p.do(Op.SUBTRACT, field("slots"))
@@ -112,8 +109,6 @@ def _line_streams(a: "ArrayProgram") -> None:
             p.load(number)
             p.do(Op.ADD, more)
             p.store(number)
-        a.count_down(a.n)
-        p.jump_unless(Flag.ZERO, again)
 
 
 def _four_slots(a: "ArrayProgram") -> None:
@@ -121,25 +116,22 @@ def _four_slots(a: "ArrayProgram") -> None:
     p, bits, word, left = a.p, a.a, a.b, a.lo
     with p.routine("four slots"):
         p.store(word)
-        p.move(4, left)
-        again = p.fresh()
-        p.label(again)
-        p.load(bits)
-        p.do(Op.SHIFT_RIGHT, 1)
-        p.store(bits)
-        p.load(word)
-        p.do(Op.AND, 0xFF)
-        p.do(Op.SHIFT_RIGHT, 1)
-        p.do(Op.COMPARE, a.amount)
-        with p.when(Flag.LESS):
+        p.move(SLOTS_OF_DRAW // 2, left)
+        with a.repeat(left):
             p.load(bits)
-            p.do(Op.XOR, 1 << MAX_SLOTS - 1)
+            p.do(Op.SHIFT_RIGHT, 1)
             p.store(bits)
-        p.load(word)
-        p.do(Op.SHIFT_RIGHT, 8)
-        p.store(word)
-        a.count_down(left)
-        p.jump_unless(Flag.ZERO, again)
+            p.load(word)
+            p.do(Op.AND, 0xFF)
+            p.do(Op.SHIFT_RIGHT, 1)
+            p.do(Op.COMPARE, a.amount)
+            with p.when(Flag.LESS):
+                p.load(bits)
+                p.do(Op.XOR, 1 << MAX_SLOTS - 1)
+                p.store(bits)
+            p.load(word)
+            p.do(Op.SHIFT_RIGHT, 8)
+            p.store(word)
 
 
 def _spend_both(a: "ArrayProgram") -> None:
@@ -157,29 +149,23 @@ def _rows(a: "ArrayProgram") -> None:
     p, column = a.p, a.p.fresh()
     p.move(a.layout.operands, a.value_at)
     p.move(a.layout.row_bits, a.bits_at)
-    with p.loop() as (row, _):
+    with p.loop():
         _take_row(a)
         p.label(column)
         p.move(a.spot, port(Port.ADDRESS))
         p.load(port(Port.DATA))
-        take_amount(a)
+        p.call("take amount")
         p.load(a.polarity)
         p.do(Op.XOR, a.row_sign)
         p.store(a.polarity)
         _pulses(a)
-        p.move(field("set_level"), a.level)
-        p.load(a.polarity)
-        with p.when(Flag.ZERO, 0):
-            p.move(field("reset_level"), a.level)
-        p.load(a.amount)
-        with p.when(Flag.ZERO, 0):
-            p.call("train")
+        p.call("take drive")
+        p.call("train")
         p.call("next")
         p.jump_if(Flag.NEGATIVE, column)
         p.move(a.layout.columns, a.spot)
         p.call("end row")
         p.jump_if(Flag.ZERO, "finish")
-        p.jump(row)
 
 
 def _take_row(a: "ArrayProgram") -> None:
@@ -189,7 +175,7 @@ def _take_row(a: "ArrayProgram") -> None:
     p.do(Op.ADD, 1)
     p.store(a.value_at)
     p.load(port(Port.DATA))
-    take_amount(a)
+    p.call("take amount")
     p.store(a.row_size)
     p.move(a.polarity, a.row_sign)
     p.jump_unless(Ask.COINCIDENCE, counting)

@@ -59,4 +59,3 @@ def port(number: Port) -> Operand:
 def field(name: str) -> Operand:
     """Return the operand for a field of the request."""
     return Operand(Mode.IO, Port.FIRST_FIELD + (*FIELDS, *OUTER_FIELDS).index(name))
-

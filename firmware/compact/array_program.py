@@ -1,5 +1,8 @@
 """The program of an array: variables, the way through a region, and what every request begins and ends with."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from firmware.array.constants import ChipConstants
 from firmware.array.hash import PARITY
 from firmware.compact import array_cells, array_outer, array_pulsing, array_sensing, array_words
@@ -57,6 +60,15 @@ class ArrayProgram:
         self.p.do(Op.SUBTRACT, 1)
         self.p.store(word)
 
+    @contextmanager
+    def repeat(self, word: Operand) -> Iterator[None]:
+        """Do what is written meanwhile as often as the word says, and make that 0."""
+        again = self.p.fresh()
+        self.p.label(again)
+        yield
+        self.count_down(word)
+        self.p.jump_unless(Flag.ZERO, again)
+
     def address_cell(self, word: int = 0) -> None:
         """Go to a word of the cell."""
         self.p.load(self.number)
@@ -69,13 +81,6 @@ class ArrayProgram:
         """Make a number of fewer bits one of 32."""
         self.p.do(Op.SHIFT_LEFT, 32 - bits)
         self.p.do(Op.SHIFT_RIGHT_SIGNED, 32 - bits)
-
-    def absolute(self) -> None:
-        """Take the sign off the accumulator."""
-        p = self.p
-        with p.when(Flag.NEGATIVE):
-            p.do(Op.XOR, -1)
-            p.do(Op.ADD, 1)
 
     def curve(self) -> None:
         """Load the curve entry at the index register: mean, and sigma above it."""
@@ -116,13 +121,26 @@ class ArrayProgram:
         p.label("idle")
         p.wait(Ask.BUSY)
         p.load(0)
-        p.store(self.pulses, self.pulses[1], self.conversions, self.rows_done, port(Port.ROWS_DONE), self.longest, self.longest[1])
-        self._clear_time()
+        p.store(
+            self.pulses,
+            self.pulses[1],
+            self.conversions,
+            self.rows_done,
+            port(Port.ROWS_DONE),
+            self.longest,
+            self.longest[1],
+        )
         p.call("take key")
         self._first_cell()
         p.load(field("operation"))
         known = [operation for operation in Operation if operation is not Operation.OUTER or self.parameters.outer]
-        for operation in known[:-1]:
+        # Those that go on with the time that a request before has found are first.
+        known.sort(key=lambda operation: operation not in (Operation.DRIVES, Operation.PULSE))
+        for number, operation in enumerate(known[:-1]):
+            if number == 2:
+                p.load(0)
+                p.store(self.time, self.time[1])
+                p.load(field("operation"))
             p.do(Op.COMPARE, operation.value)
             p.jump_if(Flag.EQUAL, f"do {operation.name}")
         p.jump(f"do {known[-1].name}")
@@ -132,22 +150,9 @@ class ArrayProgram:
         p = self.p
         p.move(0, port(Port.ADDRESS))
         p.move(self.layout.operands, self.n)
-        with p.loop() as (_, end):
+        with self.repeat(self.n):
             p.move(0, port(Port.DATA))
-            self.count_down(self.n)
-            p.jump_if(Flag.ZERO, end)
         p.store(port(Port.DONE))
-
-    def _clear_time(self) -> None:
-        """Begin with no time, but for requests that go on with what those before have found."""
-        p, kept = self.p, self.p.fresh()
-        p.load(field("operation"))
-        for operation in (Operation.DRIVES, Operation.PULSE):
-            p.do(Op.COMPARE, operation.value)
-            p.jump_if(Flag.EQUAL, kept)
-        p.load(0)
-        p.store(self.time, self.time[1])
-        p.label(kept)
 
     def _take_key(self) -> None:
         with self.p.routine("take key"):

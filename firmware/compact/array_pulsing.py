@@ -30,6 +30,8 @@ def routines(a: "ArrayProgram") -> None:
     _add(a)
     _spend_train(a)
     _aim(a)
+    _take_amount(a)
+    _take_drive(a)
     _end_row(a)
 
 
@@ -103,9 +105,7 @@ def _pulse(a: "ArrayProgram") -> None:
     p.label(f"do {Operation.PULSE.name}")
     with p.loop() as (again, _):
         p.call("aim")
-        p.load(a.amount)
-        with p.when(Flag.ZERO, 0):
-            p.call("train")
+        p.call("train")
         p.call("next")
         p.jump_if(Flag.NEGATIVE, again)
         p.call("end row")
@@ -122,19 +122,35 @@ def _aim(a: "ArrayProgram") -> None:
         p.do(Op.SHIFT_RIGHT, LEVEL_SHIFT)
         p.store(a.level)
         p.load(a.amount)
-        take_amount(a)
+        p.jump("take amount")
 
 
-def take_amount(a: "ArrayProgram") -> None:
-    """Take pulses and polarity from the byte in the accumulator."""
+def _take_amount(a: "ArrayProgram") -> None:
+    """Take pulses and polarity from the byte in the accumulator; leave the pulses there."""
     p = a.p
-    a.sign_extend(8)
-    p.store(a.amount)
-    p.do(Op.SHIFT_RIGHT, 31)
-    p.store(a.polarity)
-    p.load(a.amount)
-    a.absolute()
-    p.store(a.amount)
+    with p.routine("take amount"):
+        a.sign_extend(8)
+        p.store(a.amount)
+        p.do(Op.SHIFT_RIGHT, 31)
+        p.store(a.polarity)
+        p.load(a.amount)
+        with p.when(Flag.NEGATIVE):
+            p.do(Op.XOR, -1)
+            p.do(Op.ADD, 1)
+        p.store(a.amount)
+
+
+def _take_drive(a: "ArrayProgram") -> None:
+    """Take the request's drive level of the polarity; load its width."""
+    p = a.p
+    with p.routine("take drive"):
+        p.load(a.polarity)
+        with p.when(Flag.ZERO):
+            p.move(field("set_level"), a.level)
+            p.load(field("set_width"))
+            p.ret()
+        p.move(field("reset_level"), a.level)
+        p.load(field("reset_width"))
 
 
 def _end_row(a: "ArrayProgram") -> None:
@@ -153,21 +169,10 @@ def _cell(a: "ArrayProgram") -> None:
     p = a.p
     p.label(f"do {Operation.PULSE_CELL.name}")
     p.load(field("count"))
-    take_amount(a)
-    p.load(a.polarity)
-    reset, pulse = p.fresh(), p.fresh()
-    p.jump_unless(Flag.ZERO, reset)
-    p.move(field("set_level"), a.level)
-    p.load(field("set_width"))
-    p.jump(pulse)
-    p.label(reset)
-    p.move(field("reset_level"), a.level)
-    p.load(field("reset_width"))
-    p.label(pulse)
+    p.call("take amount")
+    p.call("take drive")
     p.call("spend train")
-    p.load(a.amount)
-    with p.when(Flag.ZERO, 0):
-        p.call("train")
+    p.call("train")
     p.jump("finish")
 
 

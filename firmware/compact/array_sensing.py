@@ -55,7 +55,7 @@ def _read(a: "ArrayProgram") -> None:
 def _conversions(a: "ArrayProgram") -> None:
     """Load the reading: the mean of `n` conversions, the first with noise index `amount`."""
     p, total, current = a.p, a.level, a.longest[1]
-    with p.loop() as (_, end):
+    with a.repeat(a.n):
         if a.constants.read_code:
             p.move(a.amount, a.x1)
             unit(a, law.READ)
@@ -78,8 +78,6 @@ def _conversions(a: "ArrayProgram") -> None:
         p.load(a.amount)
         p.do(Op.ADD, 1)
         p.store(a.amount)
-        a.count_down(a.n)
-        p.jump_if(Flag.ZERO, end)
     p.load(total)
     p.do(Op.SHIFT_LEFT, field("tia_range"))
     p.store(total)
@@ -126,11 +124,9 @@ def _vmm(a: "ArrayProgram") -> None:
     _directions(a)
     p.move(a.spot, port(Port.ADDRESS))
     p.move(a.width, a.n)
-    with p.loop() as (_, end):
+    with a.repeat(a.n):
         a.element()
         p.store(port(Port.DATA))
-        a.count_down(a.n)
-        p.jump_if(Flag.ZERO, end)
     with p.loop():
         p.load(0)
         p.store(total, total[1])

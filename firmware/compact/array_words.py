@@ -15,36 +15,37 @@ ENTRY_SHIFT = (CURVE_ENTRIES - 1).bit_length()
 
 def requests(a: "ArrayProgram") -> None:
     """Write what is done for them."""
-    _words(a, Operation.WRITE_WORDS)
-    _words(a, Operation.READ_WORDS)
+    _words(a)
     _curve(a)
 
 
-def _words(a: "ArrayProgram", operation: Operation) -> None:
-    p = a.p
-    p.label(f"do {operation.name}")
-    with p.loop() as (_, end):
+def _words(a: "ArrayProgram") -> None:
+    p, reads, moved = a.p, a.p.fresh(), a.p.fresh()
+    p.label(f"do {Operation.WRITE_WORDS.name}")
+    p.label(f"do {Operation.READ_WORDS.name}")
+    with p.loop():
         a.address_cell()
         p.do(Op.ADD, field("word0"))
         p.store(port(Port.ADDRESS))
         p.move(field("words"), a.n)
-        with p.loop() as (_, done):
-            if operation is Operation.WRITE_WORDS:
-                a.element()
-                p.store(port(Port.DATA))
-            else:
-                p.load(port(Port.DATA))
-                a.send()
-            a.count_down(a.n)
-            p.jump_if(Flag.ZERO, done)
+        with a.repeat(a.n):
+            p.load(field("operation"))
+            p.do(Op.COMPARE, Operation.READ_WORDS.value)
+            p.jump_if(Flag.EQUAL, reads)
+            a.element()
+            p.store(port(Port.DATA))
+            p.jump(moved)
+            p.label(reads)
+            p.load(port(Port.DATA))
+            a.send()
+            p.label(moved)
         p.call("next")
-        p.jump_if(Flag.ZERO, end)
-    p.jump("finish")
+        p.jump_if(Flag.ZERO, "finish")
 
 
 def _curve(a: "ArrayProgram") -> None:
     """Keep the mean of an entry below its sigma, and one less than the shift."""
-    p, first = a.p, a.a
+    p, first, means = a.p, a.a, a.p.fresh()
     p.label(f"do {Operation.WRITE_CURVE.name}")
     p.load(0)
     with p.when(Ask.POLARITY):
@@ -58,26 +59,27 @@ def _curve(a: "ArrayProgram") -> None:
     p.load(first)
     p.do(Op.SHIFT_LEFT, ENTRY_SHIFT)
     p.store(first)
-    for sigma in (False, True):
-        p.move(0, a.n)
-        with p.loop() as (_, end):
-            a.element()
-            p.do(Op.AND, 0xFFFF)
-            if sigma:
-                p.do(Op.SHIFT_LEFT, 16)
-            p.store(a.b)
-            p.load(a.n)
-            p.do(Op.ADD, first)
-            p.index()
-            if sigma:
-                a.curve()
-                p.do(Op.OR, a.b)
-            else:
-                p.load(a.b)
-            a.store_curve()
-            p.load(a.n)
-            p.do(Op.ADD, 1)
-            p.store(a.n)
-            p.do(Op.COMPARE, CURVE_ENTRIES)
-            p.jump_if(Flag.EQUAL, end)
-    p.jump("finish")
+    p.move(0, a.n)
+    with p.loop():
+        p.load(a.n)
+        p.do(Op.AND, CURVE_ENTRIES - 1)
+        p.do(Op.ADD, first)
+        p.index()
+        a.element()
+        p.do(Op.AND, 0xFFFF)
+        p.store(a.b)
+        p.load(a.n)
+        p.do(Op.COMPARE, CURVE_ENTRIES)
+        p.load(a.b)
+        p.jump_if(Flag.LESS, means)
+        p.do(Op.SHIFT_LEFT, 16)
+        p.store(a.b)
+        a.curve()
+        p.do(Op.OR, a.b)
+        p.label(means)
+        a.store_curve()
+        p.load(a.n)
+        p.do(Op.ADD, 1)
+        p.store(a.n)
+        p.do(Op.COMPARE, 2 * CURVE_ENTRIES)
+        p.jump_if(Flag.EQUAL, "finish")
