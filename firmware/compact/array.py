@@ -30,10 +30,10 @@ class CompactArray(wiring.Component):
         simulated: with a model of the vendor's memory cell. With `parameters.spram` the cells are zeros at first, and
         `busy` is high from power-up until they are.
         """
+        self.program = array_program(parameters, constants)
         super().__init__({"port": In(ArrayPort(parameters))})
         self.parameters, self._steady = parameters, steady
         self.memory = CellMemory(parameters, constants, simulated)
-        self.program = array_program(parameters, constants)
         self.processor = Processor(self.program, FLAGS)
 
     def elaborate(self, _: object) -> Module:

@@ -15,10 +15,12 @@ MOST_CELLS = 1 << 16  # the processor multiplies 16 bits
 
 
 class Layout:
-    """Where what is. Raises ValueError on an array that has no room."""
+    """Where what is. Raises ValueError on what has no room."""
 
-    def __init__(self, parameters: Parameters) -> None:
+    def __init__(self, parameters: Parameters, constants: ChipConstants) -> None:
         """Count words: those of the cells, then operands of the request."""
+        if parameters.spram and constants.words:
+            raise ValueError("single-port RAM has no first contents: cells must be loaded by the host")
         self.cells = parameters.rows * parameters.cols
         if self.cells > MOST_CELLS:
             raise ValueError(f"{self.cells} cells; a compact array has at most {MOST_CELLS}")
@@ -38,10 +40,8 @@ class CellMemory(wiring.Component):
 
     def __init__(self, parameters: Parameters, constants: ChipConstants, simulated: bool) -> None:
         """Hold the cells of a chip at first; single-port RAM holds anything. simulated: with a model of that."""
-        self._layout, self._constants = Layout(parameters), constants
+        self._layout, self._constants = Layout(parameters, constants), constants
         self._spram = (SpramModel if simulated else SpramCell) if parameters.spram else None
-        if self._spram and constants.words:
-            raise ValueError("single-port RAM has no first contents: cells must be loaded by the host")
         super().__init__(
             {
                 "address": In(bits_for(self._layout.words - 1)),

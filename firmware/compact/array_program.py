@@ -23,7 +23,7 @@ class ArrayProgram:
     def __init__(self, parameters: Parameters, constants: ChipConstants) -> None:
         """Give the variables their places."""
         self.p = p = Program()
-        self.parameters, self.constants, self.layout = parameters, constants, Layout(parameters)
+        self.parameters, self.constants, self.layout = parameters, constants, Layout(parameters, constants)
         # The way through a region, cell by cell.
         self.number, self.spot, self.step, self.skip = (p.word() for _ in range(4))
         self.width, self.left, self.rows_left = (p.word() for _ in range(3))
