@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out, connect
 
 from firmware.array.array import EmulatedArray
 from firmware.array.constants import constants_of
+from firmware.compact.array import CompactArray
 from firmware.compact.engine import CompactEngine
 from firmware.engine.engine import Engine
 from firmware.engine.replies import fixed_replies
@@ -49,7 +50,11 @@ class Board(wiring.Component):
         self.front = Front(parameters)
         engine = CompactEngine if parameters.compact else Engine
         self.engine = engine(parameters, BoardCodes.of(chip), fixed_replies(parameters, chip, build), key)
-        self.array = EmulatedArray(parameters, constants_of(chip, initial=initial))
+        constants = constants_of(chip, initial=initial)
+        self.array = (
+            CompactArray(parameters, constants, steady=True) if parameters.compact
+            else EmulatedArray(parameters, constants)
+        )  # fmt: skip
 
     def elaborate(self, _: object) -> Module:
         """Connect the blocks."""

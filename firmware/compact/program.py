@@ -115,6 +115,7 @@ class EngineProgram:
     # -- from one command to the next ----------------------------------------------------------------------------------
 
     def _begin(self, key: int) -> None:
+        self.p.wait(Outside.BUSY, 0)  # the array may have to prepare itself
         self.set(Target.KEY, key & 0xFFFFFFFF)
         self.set(Target.KEY_HIGH, key >> 32)
         self.set(Target.VOLTAGE, NOMINAL)
