@@ -30,6 +30,7 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="Seed of chip and noise, as in 'emulator:?seed=N'.")] = 0,
     unformed: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of cells that need forming.")] = 0.0,
     lanes: Annotated[int, typer.Option(help="Cells a clock; a power of two that divides the columns.")] = 1,
+    compact: Annotated[bool, typer.Option(help="Engine and array as programs, as on small FPGAs.")] = False,
     vcd: Annotated[Path | None, typer.Option(metavar="FILE", help="Write waveforms.")] = None,
 ) -> None:
     """Run the real gateware, Verilated, until its standard input ends or it is interrupted.
@@ -41,7 +42,7 @@ def simulate(
 
     if not pty:
         raise BuildError("say where to put it: --pty")
-    with simulated(device, rows, cols, seed, unformed, lanes=lanes, vcd=vcd) as board:
+    with simulated(device, rows, cols, seed, unformed, lanes=lanes, compact=compact, vcd=vcd) as board:
         typer.echo(board.path)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: sys.exit(0))

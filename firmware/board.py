@@ -9,6 +9,8 @@ from amaranth.lib.wiring import In, Out, connect
 
 from firmware.array.array import EmulatedArray
 from firmware.array.constants import constants_of
+from firmware.compact.array import CompactArray
+from firmware.compact.engine import CompactEngine
 from firmware.engine.engine import Engine
 from firmware.engine.replies import fixed_replies
 from firmware.front.front import Front
@@ -46,8 +48,13 @@ class Board(wiring.Component):
         self._core = core
         self.parameters = parameters
         self.front = Front(parameters)
-        self.engine = Engine(parameters, BoardCodes.of(chip), fixed_replies(parameters, chip, build), key)
-        self.array = EmulatedArray(parameters, constants_of(chip, initial=initial))
+        engine = CompactEngine if parameters.compact else Engine
+        self.engine = engine(parameters, BoardCodes.of(chip), fixed_replies(parameters, chip, build), key)
+        constants = constants_of(chip, initial=initial)
+        self.array = (
+            CompactArray(parameters, constants, steady=True) if parameters.compact
+            else EmulatedArray(parameters, constants)
+        )  # fmt: skip
 
     def elaborate(self, _: object) -> Module:
         """Connect the blocks."""

@@ -45,8 +45,9 @@ def build(name: str, wanted: BoardBuild) -> Built:
     parameters = wanted.parameters
     chip = fabricate(presets.get(DEVICE), parameters.rows, parameters.cols, CHIP_SEED)
     key = noise_key(CHIP_SEED)
-    identity = build_id(parameters, chip, key, initial=True)
-    board = Board(parameters, chip, key, build=identity, initial=True)
+    initial = not (parameters.compact and parameters.spram)  # single-port RAM has no first contents
+    identity = build_id(parameters, chip, key, initial=initial)
+    board = Board(parameters, chip, key, build=identity, initial=initial)
     folder = Path(_work_folder())
     try:
         plan = platform.prepare(UartTop(board, wanted.pll), "top", **_options(family))

@@ -8,6 +8,7 @@ from hwctl.protocol.codes import MAX_LEVELS, MAX_LINES
 from hwctl.protocol.frame import FRAME_OVERHEAD, SMALLEST_RESERVE
 
 LEAST_BUDGET = 2048  # bytes: IDENTITY fits whatever it lists
+LARGEST_COMPACT_FRAME = 4096  # bytes: no list in it has as many items as MAX_BATCH allows
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Parameters:
     """Whether OUTER is there, in both modes."""
     spram: bool = False
     """Whether the rings of the front end are single-port SB_SPRAM256KA of an iCE40 UP5K."""
+    compact: bool = False
+    """Whether engine and array are programs on small processors: a tenth of the speed in a third of the logic."""
 
     def __post_init__(self) -> None:
         """Check."""
@@ -53,6 +56,19 @@ class Parameters:
                 raise ValueError(f"{name} of {value} bytes; give a power of two, at least {LEAST_BUDGET}")
         if self.largest_frame > self.receive_budget:
             raise ValueError(f"largest_frame {self.largest_frame} exceeds receive_budget {self.receive_budget}")
+        if self.compact:
+            self._check_compact()
+
+    def _check_compact(self) -> None:
+        """Refuse what the programs do not know."""
+        if self.loops or self.outer:
+            raise ValueError("compact builds have neither loops nor outer; give loops=False, outer=False")
+        if self.lanes != 1:
+            raise ValueError(f"{self.lanes} lanes; compact builds take one cell after the other, give 1")
+        if self.largest_frame > LARGEST_COMPACT_FRAME:
+            raise ValueError(
+                f"largest_frame of {self.largest_frame} bytes; compact builds take at most {LARGEST_COMPACT_FRAME}"
+            )
 
     @property
     def baud(self) -> float:

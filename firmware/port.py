@@ -3,7 +3,7 @@
 One request at a time. The engine puts the request on `request` with `start` high for one clock, while `busy` is low.
 It then offers the elements that the operation takes and takes the results that it returns, both in the order of
 `docs/protocol.md` (row-major). `busy` falls once everything is done, pulses in flight included; `spent` then holds
-what this request took, until the next one starts.
+what this request took, until the next one starts. From power-up on `busy` may be high for a while, too.
 
 `stop` asks a running PULSE or OUTER to end after the row that it is at; `rows_done` says how many rows were finished.
 What else runs is short for one request, and goes to its end. Elements and results of a stopped request are none.

@@ -76,17 +76,25 @@ def form_of(kind: type[Command]) -> Form:
     return Form(kind, layout.fixed.size, arrays, any(name == "region" for name, _, _ in layout.scalars))
 
 
+def scalars_of(kind: type[Command]) -> dict[str, list[int]]:
+    """Return the fields of a command's fixed bytes, in order: the bytes of each number that they are made of."""
+    layout = layout_of(kind)
+    letters = "".join(c * int(n or 1) for n, c in _items(layout.fixed.format.removeprefix("<")))
+    widths = [{"B": 1, "H": 2, "I": 4, "Q": 8}[c] for c in letters]
+    found = {}
+    for name, _, count in layout.scalars:
+        found[name], widths = widths[:count], widths[count:]
+    return found
+
+
 def field_of(fixed: Signal, kind: type[Command], name: str) -> Value:
     """Return a number of a command from its fixed bytes; a region or ramp is the concatenation of its numbers."""
-    layout = layout_of(kind)
-    letters = [c * int(n or 1) for n, c in _items(layout.fixed.format.removeprefix("<"))]
-    widths = [{"B": 1, "H": 2, "I": 4, "Q": 8}[c] for c in "".join(letters)]
     at = 0
-    for found, _, count in layout.scalars:
-        size = sum(widths[:count])
+    for found, widths in scalars_of(kind).items():
+        size = sum(widths)
         if found == name:
             return fixed[8 * at : 8 * (at + size)]
-        at, widths = at + size, widths[count:]
+        at += size
     raise KeyError(name)
 
 

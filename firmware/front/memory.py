@@ -90,12 +90,13 @@ class SpramCell(wiring.Component):
 
 
 class SpramModel(SpramCell):
-    """The cell for simulation. While it is written to, its output is undefined: here the address inverted."""
+    """The cell for simulation. What is undefined is wrong: first contents, and the output after a write."""
 
     def elaborate(self, _: object) -> Module:
         """Read in the clocks in which nothing is written."""
         m = Module()
-        m.submodules.memory = memory = Memory(shape=16, depth=SPRAM_BYTES // 2, init=[])
+        words = SPRAM_BYTES // 2
+        m.submodules.memory = memory = Memory(shape=16, depth=words, init=[0xDEAD] * words)
         write, read = memory.write_port(granularity=4), memory.read_port()
         wrote = Signal()
         m.d.sync += wrote.eq(self.write_en)

@@ -1,4 +1,4 @@
-"""The processor's hardware: one adder, one multiplier, one rotation, one memory."""
+"""The processor's hardware: one adder, multipliers that shift as well, one memory."""
 
 from itertools import pairwise
 
@@ -138,15 +138,14 @@ class Processor(wiring.Component):
             total.eq(value + (word ^ subtract.replicate(WORD_BITS)) + carried),
         ]
         adds = does[Op.ADD] | does[Op.ADD_CARRY] | does[Op.SUBTRACT] | does[Op.SUBTRACT_CARRY]
-        results = [
-            (does[Op.LOAD], word), (adds, total[:WORD_BITS]), (does[Op.AND], value & word), (does[Op.OR], value | word),
-            (does[Op.XOR], value ^ word), (does[Op.MULTIPLY] | does[Op.MULTIPLY_SIGNED], self._product(m, word)),
-            (does[Op.ROTATE] | does[Op.SHIFT_LEFT] | does[Op.SHIFT_RIGHT] | does[Op.SHIFT_RIGHT_SIGNED],
-             self._shifted(m, word)),
-        ]  # fmt: skip
-        for does_it, result in results:
-            with m.If(does_it):
-                m.d.sync += value.eq(result)
+        shifts = does[Op.ROTATE] | does[Op.SHIFT_LEFT] | does[Op.SHIFT_RIGHT] | does[Op.SHIFT_RIGHT_SIGNED]
+        multiplies = does[Op.MULTIPLY] | does[Op.MULTIPLY_SIGNED]
+        changes = adds | shifts | multiplies | does[Op.LOAD] | does[Op.AND] | does[Op.OR] | does[Op.XOR]
+        # Two bits choose, as they take half the logic of a signal for each result.
+        choice = Cat(adds | shifts, multiplies | shifts)
+        results = (self._logic(m, word), total[:WORD_BITS], self._product(m, word), self._shifted(m, word))
+        with m.If(changes):
+            m.d.sync += value.eq(_choose(choice, *results))
         with m.If(adds):
             m.d.sync += self.carry.eq(total[-1])
         with m.If(does[Op.COMPARE]):
@@ -158,6 +157,13 @@ class Processor(wiring.Component):
         with m.If(does[Op.INDEX]):
             m.d.sync += self.index.eq(value)
 
+    def _logic(self, m: Module, word: Value) -> Value:
+        """Load, and, or, xor: by two bits as well."""
+        does, value, result = self._does, self.value_out, Signal(WORD_BITS)
+        choice = Cat(does[Op.AND] | does[Op.XOR], does[Op.OR] | does[Op.XOR])
+        m.d.comb += result.eq(_choose(choice, word, value & word, value | word, value ^ word))
+        return result
+
     def _product(self, m: Module, word: Value) -> Value:
         """Multiply 16 bits unsigned, as the FPGA does; for a negative x, acc * 2**16 is taken off again."""
         raw, negative = Signal(WORD_BITS), Signal()
@@ -168,22 +174,44 @@ class Processor(wiring.Component):
         return Cat(raw[:16], (raw[16:] - Mux(negative, self.value_out[:16], 0))[:16])
 
     def _shifted(self, m: Module, word: Value) -> Value:
-        """Rotate to the left; a shift to the right rotates by the rest of the word, and replaces what came round."""
+        """Rotate to the left; a shift to the right rotates by the rest of the word, and replaces what came round.
+
+        Halves are multiplied with a power of two: small FPGAs have more multipliers than logic.
+        """
         right = self._does[Op.SHIFT_RIGHT] | self._does[Op.SHIFT_RIGHT_SIGNED]
-        amount, turned = Signal(5), self.value_out
-        m.d.comb += amount.eq(Mux(right, -word[:5], word[:5]))
-        for n in range(5):
-            stage = Signal(WORD_BITS, name=f"turned{n}")
-            m.d.comb += stage.eq(Mux(amount[n], turned.rotate_left(1 << n), turned))
-            turned = stage
+        amount, value, power = Signal(5), self.value_out, Signal(16)
+        low, high, turned = Signal(WORD_BITS), Signal(WORD_BITS), Signal(WORD_BITS)
+        halves = Mux(amount[4], value.rotate_left(16), value)
+        m.d.comb += [
+            amount.eq(Mux(right, -word[:5], word[:5])),
+            power.eq(Cat(amount[:4] == n for n in range(16))),
+            low.eq(halves[:16] * power),
+            high.eq(halves[16:] * power),
+            turned.eq(low | high.rotate_left(16)),
+        ]
         # Bits from the amount on: those that stay of a shift to the left, and are lost of one to the right.
-        above, keep = Signal(WORD_BITS), Signal(WORD_BITS)
-        m.d.comb += above.eq(Cat(n >= amount for n in range(WORD_BITS)))
+        above, keep = _from(amount), Signal(WORD_BITS)
         with m.If(self._does[Op.ROTATE] | (right & (amount == 0))):
             m.d.comb += keep.eq(-1)
         with m.Elif(right):
             m.d.comb += keep.eq(~above)
         with m.Else():
             m.d.comb += keep.eq(above)
-        fill = self._does[Op.SHIFT_RIGHT_SIGNED] & self.value_out[-1]
+        fill = self._does[Op.SHIFT_RIGHT_SIGNED] & value[-1]
         return (turned & keep) | (~keep & fill.replicate(WORD_BITS))
+
+
+def _from(amount: Value) -> Value:
+    """Return a word with the bits from number `amount` on."""
+    low, high, octet = _at_most(amount[:3]), _at_most(amount[3:]), amount[3:]
+    return Cat((high[n >> 3] & (octet != n >> 3)) | ((octet == n >> 3) & low[n & 7]) for n in range(WORD_BITS))
+
+
+def _at_most(number: Value) -> list[Value]:
+    """Return for n = 0, 1, ... whether the number is at most n: tables, where a comparison would be made of carries."""
+    size = 1 << len(number)
+    return [Const((2 << n) - 1, size).bit_select(number, 1) for n in range(size)]
+
+
+def _choose(choice: Value, a: Value, b: Value, c: Value, d: Value) -> Value:
+    return Mux(choice[1], Mux(choice[0], d, c), Mux(choice[0], b, a))

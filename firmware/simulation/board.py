@@ -10,16 +10,17 @@ from hwctl.devices import presets
 from hwctl.devices.chip import fabricate, noise_key
 from hwctl.errors import DeviceError
 
+COMPACT: dict[str, bool] = {"compact": True, "loops": False, "outer": False}
 DIVISOR = 4  # clock cycles of a bit: the fewest; a simulated line need not be slow
 
 
 def simulated(
-    device: str, rows: int, cols: int, seed: int, unformed: float = 0.0, *, lanes: int = 1, vcd: Path | None = None,
-    cycles: Path | None = None,
+    device: str, rows: int, cols: int, seed: int, unformed: float = 0.0, *, lanes: int = 1, compact: bool = False,
+    vcd: Path | None = None, cycles: Path | None = None,
 ) -> SimulatedBoard:  # fmt: skip
     """Start a board with the chip that `emulator:` has for the same options. Raises BuildError, DeviceError."""
     try:
-        parameters = Parameters(rows=rows, cols=cols, lanes=lanes, divisor=DIVISOR)
+        parameters = Parameters(rows=rows, cols=cols, lanes=lanes, divisor=DIVISOR, **(COMPACT if compact else {}))
     except ValueError as error:
         raise BuildError(str(error)) from None
     try:

@@ -14,7 +14,8 @@ from hwctl.links.uart import SerialPort
 BUILD_TIMEOUT = 600.0  # s until a simulation must run: the first call for a size compiles it
 STOP_TIMEOUT = 10.0  # s until one that is told to end must have ended
 BAUD = 115_200  # for timeouts alone: a pseudo-terminal has no rate, and a busy machine is slow
-OPTIONS = ("device", "rows", "cols", "seed", "unformed", "lanes", "vcd")
+FLAG = "compact"  # 0 or 1
+OPTIONS = ("device", "rows", "cols", "seed", "unformed", "lanes", FLAG, "vcd")
 
 
 class SimulatedPort(SerialPort):
@@ -37,14 +38,16 @@ class SimulatedPort(SerialPort):
 
 
 def port_of(target: Target) -> SimulatedPort:
-    """Start `sim:`; options as of `emulator:`, and lanes (cells a clock), vcd (a file for waveforms).
+    """Start `sim:`; options as of `emulator:`, and lanes (cells a clock), compact (0 or 1), vcd (a waveform file).
 
     Raises TargetError where there is no checkout, a tool is missing, or the simulation cannot be built.
     """
     target.only(*OPTIONS)
     if target.path:
         raise TargetError(f"target '{target.url}': no file is expected; for example 'sim:?rows=16&cols=32'")
-    arguments = [part for name, value in target.options.items() for part in (f"--{name}", value)]
+    arguments = [part for name, value in target.options.items() if name != FLAG for part in (f"--{name}", value)]
+    if target.integer(FLAG, 0, 0, 1):
+        arguments.append(f"--{FLAG}")
     process = subprocess.Popen(
         [sys.executable, "-m", "firmware", "simulate", "--pty", *arguments],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=_checkout(target),

@@ -17,8 +17,9 @@ PATIENCE = 200_000  # clocks of one request
 class Driver:
     """`requests` are (operation, fields, elements); `run` returns results, what was spent and clocks of each."""
 
-    def __init__(self, parameters, constants, key=0):
-        self.array, self.key = EmulatedArray(parameters, constants), key
+    def __init__(self, parameters, constants, key=0, array=EmulatedArray, steady=STEADY):
+        """steady: fields of a request that stand still while it runs; the others become zero."""
+        self.array, self.key, self.steady = array(parameters, constants), key, steady
 
     def run(self, requests, stop_after=None):
         out = []
@@ -28,15 +29,25 @@ class Driver:
         async def bench(ctx):
             port = self.array.port
             ctx.set(port.key, self.key)
+            await until_ready(ctx, port)
             for operation, fields, elements in requests:
-                out.append(await one_request(ctx, port, operation, fields, list(elements), stop_after))
+                out.append(await one_request(ctx, port, operation, fields, list(elements), stop_after, self.steady))
 
         simulator.add_testbench(bench)
         simulator.run()
         return out
 
 
-async def one_request(ctx, port, operation, fields, elements, stop_after):
+async def until_ready(ctx, port):
+    """From power-up on; only memory without first contents takes a while."""
+    for _ in range(PATIENCE):
+        if not ctx.get(port.busy):
+            return
+        await ctx.tick()
+    raise AssertionError("the array stays busy")
+
+
+async def one_request(ctx, port, operation, fields, elements, stop_after, steady):
     assert not ctx.get(port.busy)
     request = {"operation": operation, **fields}
     if "key" in request:
@@ -46,7 +57,7 @@ async def one_request(ctx, port, operation, fields, elements, stop_after):
     ctx.set(port.results.ready, 1)
     await ctx.tick()
     ctx.set(port.start, 0)
-    ctx.set(port.request, {name: value for name, value in request.items() if name in STEADY})
+    ctx.set(port.request, {name: value for name, value in request.items() if name in steady})
     results, clocks, at = [], 1, 0
     while ctx.get(port.busy):
         clocks += 1

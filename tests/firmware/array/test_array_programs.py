@@ -9,7 +9,9 @@ from array_mirror import Mirror
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from firmware.array.array import EmulatedArray
 from firmware.array.constants import constants_of
+from firmware.compact.array import CompactArray
 from firmware.parameters import Parameters
 from hwctl.devices import presets
 from hwctl.devices.chip import fabricate
@@ -19,7 +21,10 @@ from hwctl.protocol.packing import Region
 ROWS, COLS = 5, 6
 SMALL = {"largest_frame": 2048, "receive_budget": 2048, "reply_budget": 2048}
 WORD = st.integers(0, 0xFFFFFFFF)
-BUILDS = [(1, 4), (2, 1), (2, 2), (1, 8)]  # lanes, rounds of the hash in one stage
+# Lanes, rounds of the hash in one stage, class
+BUILDS = [
+    (1, 4, EmulatedArray), (2, 1, EmulatedArray), (2, 2, EmulatedArray), (1, 8, EmulatedArray), (1, 8, CompactArray),
+]  # fmt: skip
 
 
 def small_chip(seed, device="hfox-1t1r", write=9000, read=300):
@@ -74,19 +79,19 @@ def a_vmm(mirror, rng):
 ACTIONS = {"pulse": a_pulse, "cell": a_cell, "outer": an_outer, "read": a_read, "vmm": a_vmm}
 
 
-def run(chip, seed, actions, lanes, rounds_per_stage, key):
+def run(chip, seed, actions, lanes, rounds_per_stage, array, key):
     mirror, rng = Mirror(chip, key), np.random.default_rng(seed)
     for action in actions:
         ACTIONS[action](mirror, rng)
     mirror.words()
     parameters = Parameters(rows=ROWS, cols=COLS, lanes=lanes, rounds_per_stage=rounds_per_stage, **SMALL)
-    mirror.check(Driver(parameters, constants_of(chip), key).run(mirror.requests))
+    mirror.check(Driver(parameters, constants_of(chip), key, array).run(mirror.requests))
 
 
-@pytest.mark.parametrize(("lanes", "rounds_per_stage"), BUILDS)
+@pytest.mark.parametrize(("lanes", "rounds_per_stage", "array"), BUILDS)
 @pytest.mark.parametrize("action", ACTIONS)
-def test_one_kind_of_request(action, lanes, rounds_per_stage):
-    run(small_chip(3), 17, [action] * 8, lanes, rounds_per_stage, 0x0123456789ABCDEF)
+def test_one_kind_of_request(action, lanes, rounds_per_stage, array):
+    run(small_chip(3), 17, [action] * 8, lanes, rounds_per_stage, array, 0x0123456789ABCDEF)
 
 
 @settings(max_examples=8, deadline=None)

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from array_driver import Driver, dump, vectors
 
+from firmware.array.array import EmulatedArray
 from firmware.array.constants import ChipConstants
+from firmware.compact.array import CompactArray
 from firmware.parameters import Parameters
 from firmware.port import Operation
 from hwctl.devices import law
@@ -28,8 +30,12 @@ CURVES = (
 BLANK = (tuple(curve(0, 0, 1) for _ in range(2)), (curve(0, 0, 1),))
 
 
-def build(lanes=2, curves=CURVES, write=0, read=0):
-    return Driver(Parameters(rows=LINES, cols=LINES, lanes=lanes), ChipConstants(write, read, curves, []))
+ARRAYS = [EmulatedArray, CompactArray]
+
+
+def build(lanes=2, curves=CURVES, write=0, read=0, array=EmulatedArray):
+    parameters = Parameters(rows=LINES, cols=LINES, lanes=lanes)
+    return Driver(parameters, ChipConstants(write, read, curves, []), array=array)
 
 
 def words_of(row, **more):
@@ -56,8 +62,9 @@ def curve_requests():
             yield Operation.WRITE_CURVE, {"polarity": polarity, "set_level": level, "shift": one.shift}, elements
 
 
+@pytest.mark.parametrize("array", ARRAYS)
 @pytest.mark.parametrize("loaded", [False, True])
-def test_pulses(loaded):
+def test_pulses(loaded, array):
     """With curves that the build holds, and with those that the host loads."""
     rows, requests = vectors("pulse"), list(curve_requests()) if loaded else []
     for row in rows:
@@ -65,13 +72,14 @@ def test_pulses(loaded):
         count = row["pulses"] * (1 - 2 * row["polarity"]) & 0xFF
         levels = {"set_level": row["level"], "reset_level": row["level"]}
         requests += [load(row), (Operation.PULSE_CELL, {**cell, "count": count, **levels}, []), dump(place(row))]
-    answers = build(curves=BLANK if loaded else CURVES).run(requests)
+    answers = build(curves=BLANK if loaded else CURVES, array=array).run(requests)
     for row, answer in zip(rows, answers[2 + 1 if loaded else 0 :][2::3], strict=True):
         wanted = words_of({**row, "state": row["new_state"], "count": row["new_count"]})
         assert answer["results"] == wanted, row
 
 
-def test_streams():
+@pytest.mark.parametrize("array", ARRAYS)
+def test_streams(array):
     """A line against one that sends all bits: the cell's count is the number of bits."""
     rows, requests = [row for row in vectors("streams") if row["line"] < LINES], []
     for row in rows:
@@ -82,11 +90,12 @@ def test_streams():
         outer = {**fields, "coincidence": 1, "slots": row["slots"], "seed": row["seed"], "event": row["number"]}
         elements = [row["value"], -128] if by_row else [-128, row["value"]]
         requests += [load(blank), (Operation.OUTER, outer, elements), dump(Region(i, i + 1, j, j + 1))]
-    for row, answer in zip(rows, build().run(requests)[2::3], strict=True):
+    for row, answer in zip(rows, build(array=array).run(requests)[2::3], strict=True):
         assert answer["results"][1] == row["bits"].bit_count(), row
 
 
-def test_forming_pulses():
+@pytest.mark.parametrize("array", ARRAYS)
+def test_forming_pulses(array):
     """The pulses of each row of the table, as a command engine would ask for them."""
     rows, requests = vectors("form"), []
     for row in rows:
@@ -97,7 +106,7 @@ def test_forming_pulses():
             (Operation.FORM_CELL, {**cell, "set_level": min(n, 15), "set_width": 5}, []) for n in range(row["pulses"])
         ]
         requests.append(dump(place(row)))
-    answers = iter(build().run(requests))
+    answers = iter(build(array=array).run(requests))
     for row in rows:
         next(answers)
         for _ in range(row["pulses"]):
@@ -109,13 +118,13 @@ def test_forming_pulses():
         }
 
 
-@pytest.mark.parametrize("lanes", [1, 2])
-def test_some_words_of_a_region(lanes):
+@pytest.mark.parametrize(("lanes", "array"), [(1, EmulatedArray), (2, EmulatedArray), (1, CompactArray)])
+def test_some_words_of_a_region(lanes, array):
     """WRITE_WORDS writes what it names and nothing else."""
     region = Region(1, 3, 3, 6)
     some = {**dict(zip(NAMES, region, strict=True)), "word0": 1, "words": 2}
     counts = np.arange(12) * 257 + 1
-    answers = build(lanes).run([
+    answers = build(lanes, array=array).run([
         (Operation.WRITE_WORDS, some, counts.tolist()), dump(Region(0, 4, 2, 7)), (Operation.READ_WORDS, some, []),
     ])  # fmt: skip
     whole = np.zeros((4, 5, 10), int)

@@ -24,9 +24,9 @@ MOST_CLOCKS = 200_000
 class EngineBench:
     """Hands commands to an engine as the session does, one after the other."""
 
-    def __init__(self, parameters=PARAMETERS, chip=CHIP, array=None):
+    def __init__(self, parameters=PARAMETERS, chip=CHIP, array=None, engine=Engine):
         self.parameters = parameters
-        self.engine = Engine(parameters, BoardCodes.of(chip), fixed_replies(parameters, chip, BUILD), KEY)
+        self.engine = engine(parameters, BoardCodes.of(chip), fixed_replies(parameters, chip, BUILD), KEY)
         self.array = array
         self.clocks = []
 

@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from firmware.compact.engine import CompactEngine
+from firmware.engine.engine import Engine
 from firmware.engine.replies import identity_of_build
 from hwctl.emulator.board import EmulatedBoard
 from hwctl.protocol import codes, commands, replies
@@ -16,6 +18,15 @@ from tests.firmware.engine.bench import BUILD, CHIP, KEY, PARAMETERS, EngineBenc
 LEVEL = EmulatedBoard(CHIP, seed=KEY).execute(commands.Identify()).drive_levels[0].tolist()
 
 
+@pytest.fixture(params=[Engine, CompactEngine], ids=["pipelines", "compact"])
+def make_bench(request):
+    """Return what makes a bench for one engine or the other."""
+    parameters = PARAMETERS
+    if request.param is CompactEngine:
+        parameters = dataclasses.replace(PARAMETERS, loops=False, outer=False)
+    return lambda: EngineBench(parameters, engine=request.param)
+
+
 def same(one, other):
     """Whether two replies are equal; of refusals the reason counts."""
     if isinstance(one, replies.Refused) or isinstance(other, replies.Refused):
@@ -23,9 +34,10 @@ def same(one, other):
     return encode_reply(one) == encode_reply(other)
 
 
-def test_identity_is_that_of_the_build():
-    (found,) = EngineBench().execute([encode_command(commands.Identify())], start=2000)
-    assert found == encode_reply(identity_of_build(PARAMETERS, CHIP, BUILD))
+def test_identity_is_that_of_the_build(make_bench):
+    bench = make_bench()
+    (found,) = bench.execute([encode_command(commands.Identify())], start=2000)
+    assert found == encode_reply(identity_of_build(bench.parameters, CHIP, BUILD))
 
 
 def shape(**changes):
@@ -58,10 +70,10 @@ SEQUENCE = {
 }
 
 
-def test_commands_are_answered_as_by_the_software_board():
+def test_commands_are_answered_as_by_the_software_board(make_bench):
     board = EmulatedBoard(CHIP, seed=KEY)
     expected = [board.execute(command) for command in SEQUENCE.values()]
-    found = EngineBench().decoded([encode_command(command) for command in SEQUENCE.values()], start=16000)
+    found = make_bench().decoded([encode_command(command) for command in SEQUENCE.values()], start=16000)
     assert [name for name, one, other in zip(SEQUENCE, found, expected, strict=True) if not same(one, other)] == []
 
 
@@ -105,8 +117,8 @@ MALFORMED = {
 }
 
 
-def test_malformed_commands_are_refused():
-    found = EngineBench().decoded(list(MALFORMED.values()))
+def test_malformed_commands_are_refused(make_bench):
+    found = make_bench().decoded(list(MALFORMED.values()))
     wrong = {
         name: reply
         for name, reply in zip(MALFORMED, found, strict=True)
@@ -115,11 +127,11 @@ def test_malformed_commands_are_refused():
     assert wrong == {}
 
 
-def test_options_are_skipped_unless_they_are_critical_and_unknown():
+def test_options_are_skipped_unless_they_are_critical_and_unknown(make_bench):
     critical, harmless = bytes((9, 0x80, 1, 0, 7)), bytes((9, 0, 1, 0, 7))
     status = encode_command(commands.Status())
     raws = [with_options(status, 2, OPTION + harmless), with_options(status, 2, OPTION + critical)]
-    status, refused = EngineBench().decoded(raws)
+    status, refused = make_bench().decoded(raws)
     assert isinstance(status, replies.BoardStatus)
     assert refused.refusal is Refusal.UNSUPPORTED
 
@@ -127,13 +139,13 @@ def test_options_are_skipped_unless_they_are_critical_and_unknown():
 @pytest.mark.parametrize(
     ("command", "reserve"), [(commands.Identify(), 130), (commands.Dump(Region(0, 9, 0, 6)), 1000)]
 )
-def test_a_reply_longer_than_its_reserve_is_refused(command, reserve):
-    (reply,) = EngineBench().decoded([encode_command(command)], reserve=reserve)
+def test_a_reply_longer_than_its_reserve_is_refused(make_bench, command, reserve):
+    (reply,) = make_bench().decoded([encode_command(command)], reserve=reserve)
     assert reply.refusal is Refusal.OVER_LIMIT
 
 
-def test_a_command_handed_out_as_aborted_is_not_executed():
-    bench = EngineBench()
+def test_a_command_handed_out_as_aborted_is_not_executed(make_bench):
+    bench = make_bench()
 
     async def run(ctx):
         await bench.one(ctx, encode_command(commands.Wait(7)), 0, aborted=True)
@@ -142,8 +154,8 @@ def test_a_command_handed_out_as_aborted_is_not_executed():
     assert bench.run(run)[8 + 36 : 8 + 44] == bytes(8)
 
 
-def test_safe_comes_to_rest_between_commands():
-    bench = EngineBench()
+def test_safe_comes_to_rest_between_commands(make_bench):
+    bench = make_bench()
     port = bench.engine.session
 
     async def run(ctx):
