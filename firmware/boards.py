@@ -36,25 +36,24 @@ class BoardBuild:
     """None: the board's own clock."""
 
 
-#: Builds with settings of their own; no bitstream of them is committed yet. That for icebreaker is still too large.
+#: Builds with settings of their own; `bitstreams/` holds what was built of them.
 BUILDS: dict[str, BoardBuild] = {
     # 25 MHz / 5 * 12 = 60 MHz at CLKOP, 480 MHz in the VCO, / 10 = 48 MHz; 48 MHz / 16 = 3 Mbaud
     "ulx3s-85f": BoardBuild(Parameters(rows=128, cols=128, lanes=2, clock=48_000_000, divisor=16), Pll(5, 12, 8, 10)),
     # 12 MHz / 12 = 1 Mbaud
     "icebreaker": BoardBuild(
         Parameters(
-            rows=16,
+            rows=32,
             cols=32,
             clock=12_000_000,
             divisor=12,
             receive_budget=2048,
             reply_budget=2048,
             largest_frame=2048,
-            rounds_per_stage=4,
-            transposed=False,
             loops=False,
             outer=False,
             spram=True,
+            compact=True,
         )
     ),
 }

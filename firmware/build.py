@@ -14,6 +14,7 @@ from firmware import tools
 from firmware.board import Board, build_id
 from firmware.boards import BoardBuild, family_of, platform_of
 from firmware.errors import BuildError
+from firmware.parameters import Parameters
 from firmware.tops import UartTop
 from hwctl.devices import presets
 from hwctl.devices.chip import fabricate, noise_key
@@ -45,7 +46,7 @@ def build(name: str, wanted: BoardBuild) -> Built:
     parameters = wanted.parameters
     chip = fabricate(presets.get(DEVICE), parameters.rows, parameters.cols, CHIP_SEED)
     key = noise_key(CHIP_SEED)
-    initial = not (parameters.compact and parameters.spram)  # single-port RAM has no first contents
+    initial = has_first_contents(parameters)
     identity = build_id(parameters, chip, key, initial=initial)
     board = Board(parameters, chip, key, build=identity, initial=initial)
     folder = Path(_work_folder())
@@ -76,6 +77,11 @@ def build(name: str, wanted: BoardBuild) -> Built:
     if entry["fmax_hz"] < parameters.clock:
         raise BuildError(f"{name}: {entry['fmax_hz'] / 1e6:.1f} MHz reached, {parameters.clock / 1e6:g} MHz are wanted")
     return Built(bitstream, _SUFFIXES[family], entry)
+
+
+def has_first_contents(parameters: Parameters) -> bool:
+    """Return whether a build holds a chip from power-up: single-port RAM has no first contents."""
+    return not (parameters.compact and parameters.spram)
 
 
 def _work_folder() -> Path:

@@ -65,7 +65,9 @@ def _pulse(a: "EmulatedArray") -> None:
     """Visit a row again and again, as long as a cell has pulses left; round r pulses those with r or more."""
     m, walker = a.m, a.walker
     seen, so_far = Signal(), Signal()  # whether a cell of the round has more pulses to come than this one
-    m.d.comb += so_far.eq(~a.first & (seen | a.more))
+    more = Signal()  # of the group before the last: known late in a clock, it is looked at in the next
+    m.d.sync += more.eq(a.more & ~a.first)
+    m.d.comb += so_far.eq(~a.first & (seen | more))
     with m.State("PULSE"):
         m.d.comb += [walker.by_group.eq(1), walker.keep.eq(1)]
         with m.If(may_send(a)):
@@ -77,13 +79,17 @@ def _pulse(a: "EmulatedArray") -> None:
                 again(a, a.round + 1)
             with m.Else():
                 m.next = "LAST OF ROW"
-    with m.State("LAST OF ROW"):  # now it is known what the last group has to come
-        m.d.comb += [walker.by_group.eq(1), walker.keep.eq(1)]
-        m.next = "PULSE"
-        with m.If(a.more):
-            again(a, a.round + 1)
-        with m.Else():
-            next_row(a, walker.row_last)
+    # Now it is known what the last but one, then what the last group has to come.
+    for state, then in (("LAST OF ROW", "END OF ROW"), ("END OF ROW", None)):
+        with m.State(state):
+            m.d.comb += [walker.by_group.eq(1), walker.keep.eq(1)]
+            m.next = then or "PULSE"
+            with m.If(more):
+                again(a, a.round + 1)
+                m.next = "PULSE"
+            if then is None:
+                with m.Else():
+                    next_row(a, walker.row_last)
 
 
 def may_send(a: "EmulatedArray") -> Value:
