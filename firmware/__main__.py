@@ -51,6 +51,33 @@ def simulate(
 
 
 @app.command()
+def load(
+    target: Annotated[str, typer.Argument(help="Board with an emulated array: /dev/ttyUSB0?baud=1000000")],
+    device: Annotated[str, typer.Option(help="Device preset; the board must have its drive levels.")] = "reram-es",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of chip and noise, as in 'emulator:?seed=N'.")] = 0,
+    unformed: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of cells that need forming.")] = 0.0,
+) -> None:
+    """Put an emulated chip into a board: the one of 'emulator:' with the same options.
+
+    Boards whose cells are in single-port RAM, such as the iCEBreaker, have none from power-up until this is done.
+    """
+    from firmware.load import load_chip  # noqa: PLC0415  not needed for --help
+    from hwctl.crossbar.port import Port  # noqa: PLC0415
+    from hwctl.devices import presets  # noqa: PLC0415
+    from hwctl.devices.chip import fabricate, noise_key  # noqa: PLC0415
+    from hwctl.links import open_link  # noqa: PLC0415
+
+    link = open_link(target)
+    try:
+        port = Port(link)
+        rows, cols = port.identity.rows, port.identity.cols
+        load_chip(port, fabricate(presets.get(device), rows, cols, seed, unformed), noise_key(seed))
+    finally:
+        link.close()
+    typer.echo(f"{target}: {device}, {rows} x {cols} cells, seed {seed}")
+
+
+@app.command()
 def boards() -> None:
     """List the boards that bitstreams can be built for; those with a star have settings of their own."""
     from firmware.boards import BUILDS, platforms  # noqa: PLC0415
