@@ -198,7 +198,7 @@ def test_floating_reads_equal_the_reduction_cell_by_cell(rows, cols, row_ohm, co
     G = random_cells(rows, cols, seed, open_share=0.4)
     Y, network = nodal_matrix(G, row_ohm, col_ohm), WireNetwork(G, row_ohm, col_ohm)
     expected = [[-open_nodes(Y, [i, rows + j])[0, 1] for j in range(cols)] for i in range(rows)]
-    np.testing.assert_allclose(network.read_cells(1.0, "floating"), expected, rtol=1e-7, atol=1e-13)
+    np.testing.assert_allclose(network.read_cells(1.0, "floating"), expected, rtol=1e-7, atol=1e-14)
 
 
 def test_open_cells_that_cut_the_array_in_two_pass_no_sneak_current():
