@@ -10,6 +10,7 @@ pytestmark = pytest.mark.slow  # models are compiled
 
 BOARDS = {
     "reram-es": ("--rows", "9", "--cols", "8", "--seed", "2", "--lanes", "2"),
+    "hfox-1t1r": ("--rows", "5", "--cols", "7", "--device", "hfox-1t1r"),
 }
 
 

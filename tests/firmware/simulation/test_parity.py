@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from firmware.parameters import Parameters
+from firmware.simulation.board import COMPACT
 from firmware.simulation.model import program_of
 from firmware.simulation.process import SimulatedBoard
 from hwctl.devices import presets
@@ -55,7 +56,6 @@ class Pair:
 
 
 PIPELINES = [("reram-es", 2), ("hfox-1t1r", 1), ("tiox-passive", 2)]
-COMPACT = {"compact": True, "loops": False, "outer": False}
 
 
 @pytest.fixture(scope="module", params=PIPELINES, ids=lambda p: p[0])
@@ -263,13 +263,13 @@ def same(one, other, raw, lacking):
     return comparable(one) == comparable(other)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(program=programs)
 def test_both_boards_answer_every_program_alike(pair, program):
     compare(pair, program)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(program=programs)
 def test_a_compact_board_answers_every_program_alike(compact_pair, program):
     compare(compact_pair, program)
