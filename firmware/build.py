@@ -17,7 +17,7 @@ from firmware.errors import BuildError
 from firmware.parameters import Parameters
 from firmware.tops import UartTop
 from hwctl.devices import presets
-from hwctl.devices.chip import fabricate, noise_key
+from hwctl.devices.chip import Chip, fabricate, noise_key
 
 SEED = "--seed 1"  # of place and route: the same result each time
 DEVICE = "reram-es"  # the chip that a bitstream holds from power-up
@@ -44,9 +44,7 @@ def build(name: str, wanted: BoardBuild) -> Built:
     platform = platform_of(name)()
     family = family_of(platform)
     parameters = wanted.parameters
-    chip = fabricate(presets.get(DEVICE), parameters.rows, parameters.cols, CHIP_SEED)
-    key = noise_key(CHIP_SEED)
-    initial = has_first_contents(parameters)
+    chip, key, initial = contents_of(parameters)
     identity = build_id(parameters, chip, key, initial=initial)
     board = Board(parameters, chip, key, build=identity, initial=initial)
     folder = Path(_work_folder())
@@ -79,9 +77,11 @@ def build(name: str, wanted: BoardBuild) -> Built:
     return Built(bitstream, _SUFFIXES[family], entry)
 
 
-def has_first_contents(parameters: Parameters) -> bool:
-    """Return whether a build holds a chip from power-up: single-port RAM has no first contents."""
-    return not (parameters.compact and parameters.spram)
+def contents_of(parameters: Parameters) -> tuple[Chip, int, bool]:
+    """Return the chip of a bitstream, the key of its noise, and whether the memories hold its cells from power-up."""
+    chip = fabricate(presets.get(DEVICE), parameters.rows, parameters.cols, CHIP_SEED)
+    single_port = parameters.compact and parameters.spram  # has no first contents
+    return chip, noise_key(CHIP_SEED), not single_port
 
 
 def _work_folder() -> Path:

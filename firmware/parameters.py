@@ -40,7 +40,7 @@ class Parameters:
     spram: bool = False
     """Whether the rings of the front end are single-port SB_SPRAM256KA of an iCE40 UP5K."""
     compact: bool = False
-    """Whether engine and array are programs on small processors: a tenth of the speed in a third of the logic."""
+    """Whether engine and array are programs on small processors: little logic, and some hundred clocks a pulse."""
 
     def __post_init__(self) -> None:
         """Check."""

@@ -122,7 +122,7 @@ class EmulatedArray(wiring.Component):
         self.more = Cat(lane.more for lane in self.lanes).any()
 
     def _convert(self) -> None:
-        m, converter, request, _port = self.m, self.converter, self.request, self.port
+        m, converter, request = self.m, self.converter, self.request
         late, issue, time = self.late, self.issue, self.time
         drawn = late(issue.draw, time.product + 1) & late(issue.valid, time.product + 1)
         summed = late(issue.last, time.held) & late(issue.see, time.held) & late(issue.valid, time.held)

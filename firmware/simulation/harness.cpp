@@ -28,7 +28,6 @@ namespace {
 
 constexpr int kDivisor = HWCTL_DIVISOR;        // clock cycles of a bit
 constexpr int kSlice = 512;                    // cycles between two looks at the pseudo-terminal
-constexpr int kNap = 32;                       // the same, while there is nothing to do but to wait for the host
 constexpr int kSettled = 40 * kDivisor + 8192;  // cycles after which a silent board has nothing more to say
 constexpr size_t kMost = 1 << 16;              // bytes taken from the host before the board has got them
 
@@ -238,7 +237,7 @@ int main(int argc, char** argv) {
     for (int n = 0; n < kSlice; ++n) {
       board.cycle();
       idle = board.quiet() ? idle + 1 : 0;
-      if (idle > 4 * kDivisor && (n >= kNap || !board.receiver.bytes.empty())) break;
+      if (!board.receiver.bytes.empty() && idle > 4 * kDivisor) break;
     }
     if (!board.receiver.bytes.empty()) give(line, board.receiver.bytes);
   }

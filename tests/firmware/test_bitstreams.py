@@ -7,9 +7,7 @@ import pytest
 from firmware import manifest
 from firmware.board import build_id
 from firmware.boards import build_of
-from firmware.build import CHIP_SEED, DEVICE, has_first_contents
-from hwctl.devices import presets
-from hwctl.devices.chip import fabricate, noise_key
+from firmware.build import contents_of
 
 ENTRIES = manifest.read()
 
@@ -30,6 +28,6 @@ def test_a_bitstream_is_the_one_of_the_manifest(board):
 def test_a_bitstream_is_built_of_these_sources(board):
     entry, parameters = ENTRIES[board], build_of(board, {}).parameters
     assert (entry["rows"], entry["cols"], entry["lanes"]) == (parameters.rows, parameters.cols, parameters.lanes)
-    chip = fabricate(presets.get(DEVICE), parameters.rows, parameters.cols, CHIP_SEED)
-    found = build_id(parameters, chip, noise_key(CHIP_SEED), initial=has_first_contents(parameters))
+    chip, key, initial = contents_of(parameters)
+    found = build_id(parameters, chip, key, initial=initial)
     assert entry["build"] == found, f"build it anew: python -m firmware build {board}"
