@@ -146,7 +146,7 @@ def _train(a: "ArrayProgram") -> None:
         p.jump("put")
         p.label(moves)
         _find_curve(a)
-        with a.repeat(a.n):
+        with p.repeat(a.n):
             _pulse(a)
         p.jump("put")
 

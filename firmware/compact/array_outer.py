@@ -39,7 +39,7 @@ def _vectors(a: "ArrayProgram") -> None:
     for first, lines, of_columns in ((a.layout.operands, a.rows_left, False), (a.layout.columns, a.width, True)):
         p.move(first, port(Port.ADDRESS))
         p.move(lines, a.n)
-        with a.repeat(a.n):
+        with p.repeat(a.n):
             a.element()
             p.store(port(Port.DATA))
             if of_columns:
@@ -76,7 +76,7 @@ def _streams(a: "ArrayProgram") -> None:
 def _line_streams(a: "ArrayProgram") -> None:
     """Draw the streams of `n` lines: 32 slots each, of which those that are not asked for are zeros."""
     p, bits = a.p, a.a
-    with p.routine("line streams"), a.repeat(a.n):
+    with p.routine("line streams"), p.repeat(a.n):
         p.move(a.value_at, port(Port.ADDRESS))
         p.load(port(Port.DATA))
         p.call("take amount")
@@ -90,9 +90,7 @@ def _line_streams(a: "ArrayProgram") -> None:
             p.call("four slots")
             p.load(a.x1)
             p.call("four slots")
-            p.load(a.chunk)
-            p.do(Op.ADD, 1)
-            p.store(a.chunk)
+            p.increase(a.chunk)
             p.do(Op.AND, MAX_SLOTS // SLOTS_OF_DRAW - 1)
             p.jump_if(Flag.ZERO, end)
         p.load(MAX_SLOTS)
@@ -106,9 +104,7 @@ def _line_streams(a: "ArrayProgram") -> None:
         p.do(Op.SHIFT_RIGHT, 16)
         p.store(port(Port.DATA))
         for number, more in ((a.value_at, 1), (a.bits_at, 2), (a.line, 1)):
-            p.load(number)
-            p.do(Op.ADD, more)
-            p.store(number)
+            p.increase(number, more)
 
 
 def _four_slots(a: "ArrayProgram") -> None:
@@ -117,7 +113,7 @@ def _four_slots(a: "ArrayProgram") -> None:
     with p.routine("four slots"):
         p.store(word)
         p.move(SLOTS_OF_DRAW // 2, left)
-        with a.repeat(left):
+        with p.repeat(left):
             p.load(bits)
             p.do(Op.SHIFT_RIGHT, 1)
             p.store(bits)
@@ -226,7 +222,5 @@ def _pulses(a: "ArrayProgram") -> None:
         p.do(Op.SUBTRACT, 1)
         p.do(Op.AND, bits)
         p.store(bits)
-        p.load(a.amount)
-        p.do(Op.ADD, 1)
-        p.store(a.amount)
+        p.increase(a.amount)
     p.label(done)

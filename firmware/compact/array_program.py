@@ -1,8 +1,5 @@
 """The program of an array: variables, the way through a region, and what every request begins and ends with."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from firmware.array.constants import ChipConstants
 from firmware.array.hash import PARITY
 from firmware.compact import array_cells, array_outer, array_pulsing, array_sensing, array_words
@@ -10,7 +7,7 @@ from firmware.compact.array_memory import Layout
 from firmware.compact.array_ports import Ask, Port, field, port
 from firmware.parameters import Parameters
 from firmware.port import Operation
-from firmware.processor.assembler import Flag, Mode, Op, Operand, Program
+from firmware.processor.assembler import Flag, Mode, Op, Program
 from hwctl.protocol.cells import WORDS_PER_CELL
 from hwctl.protocol.codes import CURVE_ENTRIES
 
@@ -53,21 +50,6 @@ class ArrayProgram:
         """Offer the accumulator as a result until it is taken."""
         self.p.store(port(Port.RESULT))
         self.p.wait(Ask.RESULT, 0)
-
-    def count_down(self, word: Operand) -> None:
-        """Take one off; ZERO says that none is left."""
-        self.p.load(word)
-        self.p.do(Op.SUBTRACT, 1)
-        self.p.store(word)
-
-    @contextmanager
-    def repeat(self, word: Operand) -> Iterator[None]:
-        """Do what is written meanwhile as often as the word says, and make that 0."""
-        again = self.p.fresh()
-        self.p.label(again)
-        yield
-        self.count_down(word)
-        self.p.jump_unless(Flag.ZERO, again)
 
     def address_cell(self, word: int = 0) -> None:
         """Go to a word of the cell."""
@@ -150,7 +132,7 @@ class ArrayProgram:
         p = self.p
         p.move(0, port(Port.ADDRESS))
         p.move(self.layout.operands, self.n)
-        with self.repeat(self.n):
+        with self.p.repeat(self.n):
             p.move(0, port(Port.DATA))
         p.store(port(Port.DONE))
 
@@ -205,13 +187,9 @@ class ArrayProgram:
         """Go on by a cell. NEGATIVE: in the same row; ZERO: that was the last one; else a row begins."""
         p = self.p
         with p.routine("next"):
-            p.load(self.spot)
-            p.do(Op.ADD, 1)
-            p.store(self.spot)
-            p.load(self.number)
-            p.do(Op.ADD, self.step)
-            p.store(self.number)
-            self.count_down(self.left)
+            p.increase(self.spot)
+            p.increase(self.number, self.step)
+            p.count_down(self.left)
             with p.when(Flag.ZERO, 0):
                 p.load(-1)
                 p.ret()
@@ -222,10 +200,8 @@ class ArrayProgram:
         """Go from the end of a row to the next one; ZERO: there is none."""
         p = self.p
         with p.routine("leave row"):
-            p.load(self.number)
-            p.do(Op.ADD, self.skip)
-            p.store(self.number)
-            self.count_down(self.rows_left)
+            p.increase(self.number, self.skip)
+            p.count_down(self.rows_left)
 
 
 def array_program(parameters: Parameters, constants: ChipConstants) -> Program:

@@ -55,7 +55,7 @@ def _read(a: "ArrayProgram") -> None:
 def _conversions(a: "ArrayProgram") -> None:
     """Load the reading: the mean of `n` conversions, the first with noise index `amount`."""
     p, total, current = a.p, a.level, a.longest[1]
-    with a.repeat(a.n):
+    with p.repeat(a.n):
         if a.constants.read_code:
             p.move(a.amount, a.x1)
             unit(a, law.READ)
@@ -75,9 +75,7 @@ def _conversions(a: "ArrayProgram") -> None:
         p.label(fits)
         p.do(Op.ADD, total)
         p.store(total)
-        p.load(a.amount)
-        p.do(Op.ADD, 1)
-        p.store(a.amount)
+        p.increase(a.amount)
     p.load(total)
     p.do(Op.SHIFT_LEFT, field("tia_range"))
     p.store(total)
@@ -124,7 +122,7 @@ def _vmm(a: "ArrayProgram") -> None:
     _directions(a)
     p.move(a.spot, port(Port.ADDRESS))
     p.move(a.width, a.n)
-    with a.repeat(a.n):
+    with p.repeat(a.n):
         a.element()
         p.store(port(Port.DATA))
     with p.loop():
@@ -140,9 +138,7 @@ def _vmm(a: "ArrayProgram") -> None:
         _round(a)
         a.send()
         for counted in (a.conversions, a.amount):
-            p.load(counted)
-            p.do(Op.ADD, 1)
-            p.store(counted)
+            p.increase(counted)
         p.load(a.rows_left)
         p.jump_if(Flag.ZERO, "finish")
 

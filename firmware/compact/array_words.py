@@ -28,7 +28,7 @@ def _words(a: "ArrayProgram") -> None:
         p.do(Op.ADD, field("word0"))
         p.store(port(Port.ADDRESS))
         p.move(field("words"), a.n)
-        with a.repeat(a.n):
+        with p.repeat(a.n):
             p.load(field("operation"))
             p.do(Op.COMPARE, Operation.READ_WORDS.value)
             p.jump_if(Flag.EQUAL, reads)
@@ -78,8 +78,6 @@ def _curve(a: "ArrayProgram") -> None:
         p.do(Op.OR, a.b)
         p.label(means)
         a.store_curve()
-        p.load(a.n)
-        p.do(Op.ADD, 1)
-        p.store(a.n)
+        p.increase(a.n)
         p.do(Op.COMPARE, 2 * CURVE_ENTRIES)
         p.jump_if(Flag.EQUAL, "finish")

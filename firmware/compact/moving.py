@@ -128,7 +128,7 @@ def _vmm(e: "EngineProgram") -> None:
         p.jump_if(Outside.SAFE, Refusal.ABORTED.name)
         index = w.field(kind, "index")
         e.set(Target.INDEX, index)
-        e.increase(index)
+        p.increase(index)
         e.request(Operation.VMM)
         p.move(w.at, w.bits)
         p.load(driven)
@@ -138,7 +138,8 @@ def _vmm(e: "EngineProgram") -> None:
         p.call("spend")
         p.load(1)
         p.call("progress")
-        e.count_down(w.batch, again)
+        p.count_down(w.batch)
+        p.jump_unless(Flag.ZERO, again)
         p.jump_if(Outside.SAFE, Refusal.ABORTED.name)
         p.jump("finish")
 

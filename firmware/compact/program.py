@@ -95,19 +95,6 @@ class EngineProgram:
         self.p.load(int(answer))
         self.p.call("head")
 
-    def count_down(self, counter: Operand, again: str) -> None:
-        """Take one off and go on elsewhere while something is left."""
-        self.p.load(counter)
-        self.p.do(Op.SUBTRACT, 1)
-        self.p.store(counter)
-        self.p.jump_unless(Flag.ZERO, again)
-
-    def increase(self, counter: Operand, by: Operand | int = 1) -> None:
-        """Add."""
-        self.p.load(counter)
-        self.p.do(Op.ADD, by)
-        self.p.store(counter)
-
     def command(self, kind: type[Command]) -> None:
         """Begin what this command does."""
         self.p.label(kind.op.name)
@@ -166,7 +153,8 @@ class EngineProgram:
         p.label("fixed byte")
         self.get(Source.FIXED)
         self.put(Target.PUT)
-        self.count_down(w.count, "fixed byte")
+        p.count_down(w.count)
+        p.jump_unless(Flag.ZERO, "fixed byte")
         p.load(w.refusal)
         p.do(Op.COMPARE, int(Refusal.ABORTED))
         p.jump_unless(Flag.EQUAL, "finish")
@@ -199,15 +187,13 @@ class EngineProgram:
                 p.do(Op.SHIFT_LEFT, w.shift)
                 p.do(Op.OR, w.value)
                 p.store(w.value)
-                p.load(w.shift)
-                p.do(Op.ADD, 8)
-                p.store(w.shift)
+                p.increase(w.shift, 8)
                 p.do(Op.COMPARE, w.bits)
                 p.jump_if(Flag.EQUAL, end)
             p.load(w.value)
         with p.routine("feed"):  # so many items to the array; `bits` each, which are sign-extended
             p.store(w.left)
-            with p.loop() as (_, end):
+            with p.repeat(w.left):
                 p.load(w.bits)
                 p.call("number")
                 p.load(32)
@@ -218,10 +204,6 @@ class EngineProgram:
                 p.do(Op.SHIFT_RIGHT_SIGNED, w.shift)
                 p.wait(Outside.ELEMENT, 0)
                 self.put(Target.ELEMENT)
-                p.load(w.left)
-                p.do(Op.SUBTRACT, 1)
-                p.store(w.left)
-                p.jump_if(Flag.ZERO, end)
 
     def _writing(self) -> None:
         p, w = self.p, self.w
@@ -232,14 +214,10 @@ class EngineProgram:
             p.jump_if(Flag.LESS, Refusal.OVER_LIMIT.name)
         with p.routine("results"):  # so many to the reply
             p.store(w.left)
-            with p.loop() as (_, end):
+            with p.repeat(w.left):
                 p.wait(Outside.RESULT)
                 self.get(Source.RESULT)
                 p.call("put 2")
-                p.load(w.left)
-                p.do(Op.SUBTRACT, 1)
-                p.store(w.left)
-                p.jump_if(Flag.ZERO, end)
         with p.routine("progress"):  # so much more
             p.do(Op.ADD, w.progress)
             p.store(w.progress, io(Target.PROGRESS))
@@ -276,8 +254,8 @@ class EngineProgram:
             sources = (Source.SET_PULSES, Source.RESET_PULSES, Source.CONVERSIONS, *2 * [Source.TIME])
             for n, source in enumerate(sources):
                 if n < 2:
-                    self.increase(w.pulsed[n], io(source))
-                self.increase(w.totals[2 * n], io(source))
+                    p.increase(w.pulsed[n], io(source))
+                p.increase(w.totals[2 * n], io(source))
                 p.load(w.totals[2 * n + 1])
                 p.do(Op.ADD_CARRY, io(Source.TIME_HIGH) if source is Source.TIME else 0)
                 p.store(w.totals[2 * n + 1])

@@ -28,14 +28,10 @@ def _scan(e: "EngineProgram") -> None:
     p, w = e.p, e.w
     with p.routine("scan"):  # so many bytes, the reader stands at the first
         p.store(w.left)
-        with p.loop() as (_, end):
+        with p.repeat(w.left):
             e.byte()
             p.do(Op.COMPARE, _NEVER)
             p.jump_if(Flag.EQUAL, Refusal.MALFORMED.name)
-            p.load(w.left)
-            p.do(Op.SUBTRACT, 1)
-            p.store(w.left)
-            p.jump_if(Flag.ZERO, end)
     p.label("pulsed")
     p.move(HEADER.size + 8, w.whole)
     e.head(Answer.PULSED)
@@ -123,10 +119,12 @@ def _drives(e: "EngineProgram") -> None:
         p.wait(Outside.ELEMENT, 0)
         e.set(Target.SET_LEVEL, w.level)
         e.set(Target.ELEMENT, w.width)
-        e.increase(w.at, w.col_step)
-        e.count_down(w.col, cell)
-        e.increase(w.at, w.row_step)
-        e.count_down(w.row, row)
+        p.increase(w.at, w.col_step)
+        p.count_down(w.col)
+        p.jump_unless(Flag.ZERO, cell)
+        p.increase(w.at, w.row_step)
+        p.count_down(w.row)
+        p.jump_unless(Flag.ZERO, row)
         p.call("spend")
 
 
@@ -152,7 +150,7 @@ def _sparse(e: "EngineProgram") -> None:
         p.jump_if(Outside.SAFE, Refusal.ABORTED.name)
         for array, target, bits in ((rows, Target.ROW0, 16), (cols, Target.COL0, 16), (counts, Target.DETAIL, 8)):
             e.set(Target.SEEK, array)
-            e.increase(array, bits // 8)
+            p.increase(array, bits // 8)
             e.read(bits)
             e.put(target)
         with p.when(Flag.ZERO, 0):
@@ -160,19 +158,16 @@ def _sparse(e: "EngineProgram") -> None:
             p.call("spend")
         p.load(1)
         p.call("progress")
-        e.count_down(w.batch, again)
+        p.count_down(w.batch)
+        p.jump_unless(Flag.ZERO, again)
         p.jump_if(Outside.SAFE, Refusal.ABORTED.name)
         p.jump("pulsed")
     with p.routine("lines"):  # refuse a list of which one is not below `most`
         e.put(Target.SEEK)
         p.move(w.batch, w.left)
-        with p.loop() as (_, end):
+        with p.repeat(w.left):
             e.read(16)
             e.less(w.most, Refusal.OUT_OF_REGION)
-            p.load(w.left)
-            p.do(Op.SUBTRACT, 1)
-            p.store(w.left)
-            p.jump_if(Flag.ZERO, end)
 
 
 def _shapes(e: "EngineProgram", *numbers: Operand) -> None:

@@ -117,8 +117,8 @@ def _configure_read(e: "EngineProgram") -> None:
     p.store(w.left)
     p.move(-1, w.value)
     with p.loop() as (_, end):
-        e.increase(w.value)
-        e.increase(w.left, -e.codes.nominal_read)
+        p.increase(w.value)
+        p.increase(w.left, -e.codes.nominal_read)
         p.jump_unless(Flag.CARRY, end)
     e.set(Target.VOLTAGE, w.value)
     p.move(tia_range, w.tia_range)
@@ -144,7 +144,7 @@ def _status(e: "EngineProgram") -> None:
             p.load(w.left)
             p.index()
             e.write(w.totals.indexed, 4)
-            e.increase(w.left)
+            p.increase(w.left)
             p.do(Op.COMPARE, SUM_WORDS * len(Total))
             p.jump_if(Flag.EQUAL, end)
 
@@ -255,7 +255,7 @@ def _load_cells(e: "EngineProgram") -> None:
     p.call("inside")
     p.move(w.arrays, w.at)
     p.move(w.cells, w.left)
-    with p.loop() as (_, end):
+    with p.repeat(w.left):
         p.load(w.at)
         p.do(Op.ADD, 2 * LOW_WORD)
         e.put(Target.SEEK)
@@ -264,11 +264,7 @@ def _load_cells(e: "EngineProgram") -> None:
         e.read(16)
         p.do(Op.ADD, w.item)
         e.less(codes.NO_READING + 1, Refusal.OVER_LIMIT)
-        e.increase(w.at, CELL.itemsize)
-        p.load(w.left)
-        p.do(Op.SUBTRACT, 1)
-        p.store(w.left)
-        p.jump_if(Flag.ZERO, end)
+        p.increase(w.at, CELL.itemsize)
     p.load(w.batch)  # bytes of `extra`
     p.jump_unless(Flag.ZERO, Refusal.OVER_LIMIT.name)
     e.set(Target.DETAIL, WORDS_PER_CELL << Detail.WORDS)

@@ -59,7 +59,7 @@ def _head(e: "EngineProgram") -> None:
     p.do(Op.COMPARE, w.length)
     p.jump_unless(Flag.EQUAL, MALFORMED)
     _known(e)
-    e.increase(w.end, w.value)
+    p.increase(w.end, w.value)
 
 
 def _known(e: "EngineProgram") -> None:
@@ -91,7 +91,7 @@ def _options(e: "EngineProgram") -> None:
         p.store(w.sizes)
         p.do(Op.SHIFT_RIGHT, 16)
         p.call("skip")
-        e.increase(w.count, -1)
+        p.increase(w.count, -1)
         p.load(w.sizes)
         p.do(Op.AND, _CRITICAL)
         p.jump_if(Flag.ZERO, again)
@@ -106,7 +106,7 @@ def _options(e: "EngineProgram") -> None:
 def _form(e: "EngineProgram") -> None:
     """Read the numbers, those of a region first."""
     p, w = e.p, e.w
-    e.increase(w.end, w.size)
+    p.increase(w.end, w.size)
     p.load(w.number)
     p.index()
     p.load(w.forms.indexed)
@@ -204,8 +204,8 @@ def _arrays(e: "EngineProgram") -> None:
             p.load(w.form)
             p.do(Op.SHIFT_RIGHT, ArrayBits.MORE)
             p.jump_if(Flag.ZERO, end)
-            e.increase(w.at)
-            e.increase(w.number)
+            p.increase(w.at)
+            p.increase(w.number)
         p.call("left")
         p.jump_unless(Flag.ZERO, MALFORMED)
     with p.routine("dimension"):  # whose kind is in the lowest bits
@@ -277,7 +277,7 @@ def _element_type(e: "EngineProgram") -> None:
             p.jump_if(Flag.EQUAL, other)
         else:
             p.jump_unless(Flag.EQUAL, end)
-            e.increase(w.item)
+            p.increase(w.item)
     p.label(other)
     p.load(w.form)
 

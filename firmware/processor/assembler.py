@@ -137,6 +137,18 @@ class Program:
         self.load(source)
         self.store(*targets)
 
+    def increase(self, word: Operand, by: Operand | int = 1) -> None:
+        """Add to a word."""
+        self.load(word)
+        self.do(Op.ADD, by)
+        self.store(word)
+
+    def count_down(self, word: Operand) -> None:
+        """Take one off a word; ZERO says that none is left."""
+        self.load(word)
+        self.do(Op.SUBTRACT, 1)
+        self.store(word)
+
     def index(self) -> None:
         """Take the accumulator as the index register."""
         self.do(Op.INDEX, 0)
@@ -204,6 +216,15 @@ class Program:
         yield start, end
         self.jump(start)
         self.label(end)
+
+    @contextmanager
+    def repeat(self, word: Operand) -> Iterator[None]:
+        """Do what is written meanwhile as often as the word says, at least once, and make that 0."""
+        start = self.fresh()
+        self.label(start)
+        yield
+        self.count_down(word)
+        self.jump_unless(Flag.ZERO, start)
 
     def assemble(self) -> list[int]:
         """Return the instruction words. Raises ValueError where there are too many."""

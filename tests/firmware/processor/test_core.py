@@ -145,6 +145,19 @@ def test_indexed_words_inputs_and_loops():
     assert run(p, inputs=range(100, 900, 100), outputs=2) == [sum(range(10, 18)) + 3600, 817]
 
 
+def test_a_word_says_how_often_something_is_repeated():
+    p = Program()
+    left, total = p.word(3), p.word(1 << 31)
+    with p.repeat(left):
+        p.increase(total)
+        p.increase(total, 100)
+    p.move(left, OUT)
+    p.move(total, OUT)
+    p.label("end")
+    p.jump("end")
+    assert run(p, outputs=2) == [0, (1 << 31) + 303]
+
+
 def test_routines_call_routines_as_deep_as_there_is_room():
     p = Program()
     p.load(0)
