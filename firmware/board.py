@@ -9,8 +9,8 @@ from amaranth.lib.wiring import In, Out, connect
 
 from firmware.array.array import EmulatedArray
 from firmware.array.constants import constants_of
-from firmware.compact.array import CompactArray
-from firmware.compact.engine import CompactEngine
+from firmware.compact.array.array import CompactArray
+from firmware.compact.engine.engine import CompactEngine
 from firmware.engine.engine import Engine
 from firmware.engine.replies import fixed_replies
 from firmware.front.front import Front

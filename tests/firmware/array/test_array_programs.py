@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from firmware.array.array import EmulatedArray
 from firmware.array.constants import constants_of
-from firmware.compact.array import CompactArray
+from firmware.compact.array.array import CompactArray
 from firmware.parameters import Parameters
 from hwctl.devices import presets
 from hwctl.devices.chip import fabricate

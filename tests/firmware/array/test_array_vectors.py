@@ -6,7 +6,7 @@ from array_driver import Driver, dump, vectors
 
 from firmware.array.array import EmulatedArray
 from firmware.array.constants import ChipConstants
-from firmware.compact.array import CompactArray
+from firmware.compact.array.array import CompactArray
 from firmware.parameters import Parameters
 from firmware.port import Operation
 from hwctl.devices import law

@@ -11,8 +11,8 @@ from array_driver import Driver, dump, pulse_requests, region_fields
 from array_mirror import Mirror
 
 from firmware.array.constants import ChipConstants, constants_of
-from firmware.compact.array import CompactArray
-from firmware.compact.array_program import array_program
+from firmware.compact.array.array import CompactArray
+from firmware.compact.array.program import array_program
 from firmware.parameters import Parameters
 from firmware.port import Operation, request_layout
 from hwctl.devices import presets

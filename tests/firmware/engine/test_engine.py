@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from firmware.compact.engine import CompactEngine
+from firmware.compact.engine.engine import CompactEngine
 from firmware.engine.engine import Engine
 from firmware.engine.replies import identity_of_build
 from hwctl.emulator.board import EmulatedBoard

@@ -6,9 +6,9 @@ from amaranth.lib.wiring import In
 
 from firmware.array.array import STEADY
 from firmware.array.constants import ChipConstants
-from firmware.compact.array_memory import CellMemory
-from firmware.compact.array_ports import BITS, FIELDS, FLAGS, OUTER_FIELDS, Port
-from firmware.compact.array_program import array_program
+from firmware.compact.array.memory import CellMemory
+from firmware.compact.array.ports import BITS, FIELDS, FLAGS, OUTER_FIELDS, Port
+from firmware.compact.array.program import array_program
 from firmware.parameters import Parameters
 from firmware.port import ArrayPort
 from firmware.processor.core import Processor

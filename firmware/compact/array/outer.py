@@ -2,15 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from firmware.compact.array_cells import KIND_SHIFT
-from firmware.compact.array_ports import Ask, Port, field, port
+from firmware.compact.array.cells import KIND_SHIFT
+from firmware.compact.array.ports import Ask, Port, field, port
 from firmware.port import Operation
 from firmware.processor.assembler import Flag, Op
 from hwctl.devices import law
 from hwctl.protocol.codes import MAX_SLOTS
 
 if TYPE_CHECKING:
-    from firmware.compact.array_program import ArrayProgram
+    from firmware.compact.array.program import ArrayProgram
 
 SLOTS_OF_DRAW = 8  # one of each byte of its two words
 

@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from firmware.compact.array_ports import Ask, Port, field, port
+from firmware.compact.array.ports import Ask, Port, field, port
 from firmware.port import Operation
 from firmware.processor.assembler import Flag, Op
 from hwctl.protocol.codes import CURVE_ENTRIES
 
 if TYPE_CHECKING:
-    from firmware.compact.array_program import ArrayProgram
+    from firmware.compact.array.program import ArrayProgram
 
 ENTRY_SHIFT = (CURVE_ENTRIES - 1).bit_length()
 

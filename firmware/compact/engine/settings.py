@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from firmware.compact.registers import Detail, Source, Target
-from firmware.compact.words import SHAPES_PER_WORD
+from firmware.compact.engine.registers import Detail, Source, Target
+from firmware.compact.engine.words import SHAPES_PER_WORD
 from firmware.engine.settings import BAD_FRAMES, COUNT_WORD, COUNT_WORDS, LOW_WORD
 from firmware.engine.totals import Total
 from firmware.port import Operation
@@ -16,7 +16,7 @@ from hwctl.protocol.codes import Answer, HalfSelect, Polarity, Refusal
 from hwctl.protocol.packing import DTYPE_CODES
 
 if TYPE_CHECKING:
-    from firmware.compact.program import EngineProgram
+    from firmware.compact.engine.program import EngineProgram
 
 _U8, _U16, _U32 = (DTYPE_CODES[name] for name in ("<u1", "<u2", "<u4"))
 SUM_WORDS = 2  # of a total

@@ -3,7 +3,7 @@
 from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value
 from amaranth.lib.memory import Memory
 
-from firmware.compact.registers import DETAIL_BITS, Detail, Outside, Source, Target
+from firmware.compact.engine.registers import DETAIL_BITS, Detail, Outside, Source, Target
 from firmware.front.port import CommandPort
 from firmware.parameters import LEVEL_BITS
 from firmware.port import ArrayPort, Operation

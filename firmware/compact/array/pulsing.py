@@ -3,14 +3,14 @@
 from typing import TYPE_CHECKING
 
 from firmware.array.lane import FORMED
-from firmware.compact.array_cells import FLAGS, FORM_LEVEL, STATE
-from firmware.compact.array_ports import Ask, Port, field, port
+from firmware.compact.array.cells import FLAGS, FORM_LEVEL, STATE
+from firmware.compact.array.ports import Ask, Port, field, port
 from firmware.port import Operation
 from firmware.processor.assembler import Flag, Op
 from hwctl.protocol.codes import CellFlag
 
 if TYPE_CHECKING:
-    from firmware.compact.array_program import ArrayProgram
+    from firmware.compact.array.program import ArrayProgram
 
 LEVEL_SHIFT = 8  # of an operand: the count is below the drive level
 

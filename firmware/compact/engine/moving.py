@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from firmware.compact.registers import Detail, Outside, Target
+from firmware.compact.engine.registers import Detail, Outside, Target
 from firmware.port import Operation
 from firmware.processor.assembler import Flag, Op, Operand
 from hwctl.protocol import codes, commands
@@ -11,7 +11,7 @@ from hwctl.protocol.codes import Answer, Refusal
 from hwctl.protocol.packing import DTYPE_CODES
 
 if TYPE_CHECKING:
-    from firmware.compact.program import EngineProgram
+    from firmware.compact.engine.program import EngineProgram
 
 _U16, _I16 = DTYPE_CODES["<u2"], DTYPE_CODES["<i2"]
 _TYPE_BITS = 8  # of the elements of the first type

@@ -2,15 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from firmware.compact.array_ports import Port, port
-from firmware.compact.array_words import ENTRY_SHIFT
+from firmware.compact.array.ports import Port, port
+from firmware.compact.array.words import ENTRY_SHIFT
 from firmware.processor.assembler import Flag, Op
 from hwctl.devices import law
 from hwctl.protocol.cells import WORDS_PER_CELL
 from hwctl.protocol.codes import CellFlag
 
 if TYPE_CHECKING:
-    from firmware.compact.array_program import ArrayProgram
+    from firmware.compact.array.program import ArrayProgram
 
 STATE, COUNT_LOW, COUNT_HIGH, LOW, SPAN, GAINS, _, OFFSET, FLAGS, FORM_LEVEL = range(WORDS_PER_CELL)
 KIND_SHIFT = 24

@@ -2,15 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from firmware.compact.array_cells import KIND_SHIFT, unit
-from firmware.compact.array_ports import Ask, Port, field, port
+from firmware.compact.array.cells import KIND_SHIFT, unit
+from firmware.compact.array.ports import Ask, Port, field, port
 from firmware.port import Operation
 from firmware.processor.assembler import Flag, Op
 from hwctl.devices import law
 from hwctl.protocol.codes import ADC_BITS, NO_CURRENT, NO_READING
 
 if TYPE_CHECKING:
-    from firmware.compact.array_program import ArrayProgram
+    from firmware.compact.array.program import ArrayProgram
 
 
 def requests(a: "ArrayProgram") -> None:

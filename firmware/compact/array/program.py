@@ -2,9 +2,9 @@
 
 from firmware.array.constants import ChipConstants
 from firmware.array.hash import PARITY
-from firmware.compact import array_cells, array_outer, array_pulsing, array_sensing, array_words
-from firmware.compact.array_memory import Layout
-from firmware.compact.array_ports import Ask, Port, field, port
+from firmware.compact.array import cells, outer, pulsing, sensing, words
+from firmware.compact.array.memory import Layout
+from firmware.compact.array.ports import Ask, Port, field, port
 from firmware.parameters import Parameters
 from firmware.port import Operation
 from firmware.processor.assembler import Flag, Mode, Op, Program
@@ -77,18 +77,18 @@ class ArrayProgram:
     def write(self) -> Program:
         """Write all of it."""
         self._begin()
-        for module in (array_words, array_pulsing, array_sensing):
+        for module in (words, pulsing, sensing):
             module.requests(self)
         if self.parameters.outer:
-            array_outer.requests(self)
+            outer.requests(self)
         self._finish()
         self._take_key()
         self._next()
         self._enter_row()
-        array_cells.routines(self)
-        array_pulsing.routines(self)
+        cells.routines(self)
+        pulsing.routines(self)
         if self.parameters.outer:
-            array_outer.routines(self)
+            outer.routines(self)
         # Last, so that all others have numbers that an instruction has room for.
         self.p.labels[CURVES] = len(self.p.words)
         entries = [(curve, n) for curve in self.constants.tables for n in range(CURVE_ENTRIES)]

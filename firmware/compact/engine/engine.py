@@ -5,9 +5,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
-from firmware.compact.outside import Registers
-from firmware.compact.program import EngineProgram
-from firmware.compact.registers import Outside
+from firmware.compact.engine.outside import Registers
+from firmware.compact.engine.program import EngineProgram
+from firmware.compact.engine.registers import Outside
 from firmware.engine.replies import FixedReplies
 from firmware.front.port import CommandPort
 from firmware.parameters import Parameters

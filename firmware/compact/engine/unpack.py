@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from amaranth.utils import bits_for
 
-from firmware.compact.registers import Source, Target
-from firmware.compact.words import ARRAYS, ArrayBits, FormBits, place_of
+from firmware.compact.engine.registers import Source, Target
+from firmware.compact.engine.words import ARRAYS, ArrayBits, FormBits, place_of
 from firmware.front.port import receive_bytes
 from firmware.processor.assembler import WORD_BITS, Flag, Op, io
 from hwctl.protocol import codes
@@ -17,7 +17,7 @@ from hwctl.protocol.codec import HEADER
 from hwctl.protocol.codes import Option, Refusal
 
 if TYPE_CHECKING:
-    from firmware.compact.program import EngineProgram
+    from firmware.compact.engine.program import EngineProgram
 
 MALFORMED = Refusal.MALFORMED.name
 REGION_SIZES = 0b10101010  # of four numbers of 16 bits, as `FormBits.SIZES`

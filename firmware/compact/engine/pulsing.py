@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from firmware.compact.registers import Detail, Outside, Source, Target
+from firmware.compact.engine.registers import Detail, Outside, Source, Target
 from firmware.port import Operation
 from firmware.processor.assembler import Flag, Op, Operand
 from hwctl.protocol import codes, commands
@@ -10,7 +10,7 @@ from hwctl.protocol.codec import HEADER
 from hwctl.protocol.codes import Answer, Polarity, Refusal, ShapePer
 
 if TYPE_CHECKING:
-    from firmware.compact.program import EngineProgram
+    from firmware.compact.engine.program import EngineProgram
 
 _NEVER = codes.MAX_PULSES + 1  # -128 as a byte: no number of pulses
 

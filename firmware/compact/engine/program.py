@@ -1,8 +1,8 @@
 """The engine's program: what every command shares. What each one does stands in modules of its own."""
 
-from firmware.compact import moving, pulsing, settings, unpack
-from firmware.compact.registers import Outside, Source, Target
-from firmware.compact.words import Words
+from firmware.compact.engine import moving, pulsing, settings, unpack
+from firmware.compact.engine.registers import Outside, Source, Target
+from firmware.compact.engine.words import Words
 from firmware.engine.engine import commands_of
 from firmware.engine.replies import FixedReplies
 from firmware.parameters import Parameters

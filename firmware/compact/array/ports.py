@@ -1,4 +1,4 @@
-"""What the program of an array sees outside: registers and flags of `firmware/compact/array.py`."""
+"""What the program of an array sees outside: registers and flags of `firmware/compact/array/array.py`."""
 
 from enum import IntEnum
 

@@ -1,0 +1,1 @@
+"""The emulated array as a program."""
