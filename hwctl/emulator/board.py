@@ -199,7 +199,7 @@ class EmulatedBoard:
         self._set_pulses += set_pulses
         self._reset_pulses += reset_pulses
         self._busy += busy
-        self._clock += busy
+        self._clock = (self._clock + busy) % (1 << 64)  # 64 bits wide on every board
         self._safe = 0
 
     def _settled(self, region: Region, ups: Counts, downs: Counts) -> None:

@@ -17,6 +17,7 @@ from hwctl.errors import OverRange
 from hwctl.links.inprocess import InProcessLink
 from hwctl.protocol import codes, commands, replies
 from hwctl.protocol.cells import WORDS_PER_CELL, from_words
+from hwctl.protocol.codec import encode_reply
 from hwctl.protocol.codes import (
     NO_CURRENT,
     NO_READING,
@@ -548,6 +549,20 @@ def test_a_restored_board_continues_to_the_same_bits(before, after):
     for counts in after:
         assert values_after(plain, counts) == values_after(other, counts)
     assert state(plain) == state(other)
+
+
+def test_the_clock_begins_anew_behind_64_bits():
+    board = board_of()
+    done(board, pulse(ONES))
+    before = done(board, commands.Status(), replies.BoardStatus).busy
+    dumped = done(board, commands.Dump(WHOLE))
+    done(board, commands.Restore(WHOLE, dumped.words, 2**64 - 1, dumped.extra))
+    done(board, pulse(ONES))
+    status = done(board, commands.Status(), replies.BoardStatus)
+    assert status.busy > before
+    assert status.clock == status.busy - before - 1
+    assert encode_reply(status)
+    done(board, commands.Wait(0))
 
 
 def values_after(board, counts):

@@ -269,7 +269,7 @@ def test_both_boards_answer_every_program_alike(pair, program):
     compare(pair, program)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(program=programs)
 def test_a_compact_board_answers_every_program_alike(compact_pair, program):
     compare(compact_pair, program)
