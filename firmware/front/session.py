@@ -146,7 +146,7 @@ class Session(wiring.Component):
         for flag, event in zip(_EVENTS, events, strict=True):
             with m.If(event):
                 m.d.sync += flags[flag].eq(1)
-        with m.If(self.finish | self.at_rest):
+        with m.If(self.finish | (self.at_rest & self.stopped)):  # rest alone may come right behind an end
             m.d.sync += self._reply_length.eq(self.reply_length)
         m.d.comb += [
             self.valid.eq(flags[Flag.OFFERED]),

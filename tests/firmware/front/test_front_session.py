@@ -260,3 +260,22 @@ def test_the_block_behaves_like_board_session(data):
                 await twin.progress(ctx, data.draw(st.integers(0, 2**32 - 1)))
 
     bench.run(script)
+
+
+def test_a_reply_keeps_its_length_where_the_array_comes_to_rest_right_behind_it():
+    bench = Bench()
+
+    async def script(ctx):
+        boot = await bench.begin(ctx)
+        await bench.frame(ctx, Frame(Kind.OPEN, 5, 1, 0, pack(wire.Open(0, boot))))
+        await bench.frame(ctx, Frame(Kind.COMMAND, 5, 1, 0, wire.RESERVE.pack(192) + bytes(8)))
+        await bench.pulse(ctx, "taken")
+        await bench.frame(ctx, Frame(Kind.SAFE, 5, 2, 0, pack(wire.Safe(1))))
+        ctx.set(bench.session.reply_length, 33)
+        await bench.pulse(ctx, "finish")
+        ctx.set(bench.session.reply_length, 0)
+        await bench.pulse(ctx, "at_rest")
+        await bench.settle(ctx)
+
+    bench.run(script)
+    assert [sent.reply[1] for sent in bench.answers if sent.kind is Kind.REPLY] == [33]
