@@ -20,6 +20,7 @@ def serve(
     A client that goes leaves the board SAFE. A board in another room is reached through 'ssh -L PORT:localhost:PORT'.
     """
     from hwctl.links import open_link  # noqa: PLC0415  not needed for --help
+    from hwctl.links.inprocess import InProcessLink  # noqa: PLC0415
     from hwctl.links.listen import PtyStream, Relay, Served, TcpStream  # noqa: PLC0415
     from hwctl.links.listen import serve as run  # noqa: PLC0415
     from hwctl.links.raw import is_line, open_port  # noqa: PLC0415
@@ -31,6 +32,8 @@ def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, _: stopped.append(received))
     board = open_port(target) if is_line(target) else open_link(target)
+    if isinstance(board, InProcessLink):
+        board.prepare()
     far = Relay(board) if is_line(target) else Served(BoardServer(board))  # type: ignore[arg-type]
     try:
         stream = PtyStream() if tcp is None else TcpStream(tcp)

@@ -70,7 +70,8 @@ class EmulatedBoard:
         seed: 64 bits, key of all noise. lacks: features that this board answers "unsupported", as a small one would.
         layers: wires, time and disturb beside the cell law, or None.
         """
-        self._chip = chip
+        self.chip = chip
+        """As it was at power-up."""
         self._array = EmulatedArray(chip, seed)
         # The loop on the board reads the cells alone; a host's loop reads them through the layers.
         self._features = FEATURES & ~(lacks | Feature.WRITE_VERIFY if layers else lacks)
@@ -139,7 +140,7 @@ class EmulatedBoard:
 
     def _identify(self, _: commands.Identify) -> Reply:
         return identity_of(
-            self._chip, features=self._features, build=f"hwctl {__version__}", receive_budget=ROOM, reply_budget=ROOM,
+            self.chip, features=self._features, build=f"hwctl {__version__}", receive_budget=ROOM, reply_budget=ROOM,
             largest_frame=ROOM,
         )  # fmt: skip
 
@@ -225,7 +226,7 @@ class EmulatedBoard:
         tia_range = self._range(command.tia_range, codes.MAX_READ_RANGE)
         visible: NDArray[Any] = self._array.visible
         if self._layers:
-            visible = self._layers.read_codes(self._array, self._clock, self._voltage * self._chip.scales.volts)
+            visible = self._layers.read_codes(self._array, self._clock, self._voltage * self.chip.scales.volts)
         read = self._array.read(
             visible, region, self._relative_voltage, command.averages_log2, tia_range, command.index
         )
@@ -241,7 +242,7 @@ class EmulatedBoard:
         tia_range = self._range(command.tia_range, codes.MAX_TIA_RANGE)
         voltage, index = self._relative_voltage, command.index
         if self._layers:
-            volts = self._voltage * self._chip.scales.volts
+            volts = self._voltage * self.chip.scales.volts
             sums = self._layers.sums(self._array, self._clock, region, vectors, by_row, volts)
             scale = 7 if vectors.itemsize == 1 else 15
             line0 = region.row0 if by_row else region.col0

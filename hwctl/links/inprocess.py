@@ -45,6 +45,12 @@ class InProcessLink:
         """Execute a command and return the reply."""
         return self.execute(command)
 
+    def prepare(self) -> None:
+        """Compile what commands need: a host behind a line would take that time for silence."""
+        from hwctl.emulator.warm import compile_kernels  # noqa: PLC0415  numba
+
+        compile_kernels(self._board)
+
     def close(self) -> None:
         """Leave the board SAFE."""
         self._board.execute(Safe())

@@ -10,7 +10,8 @@ from runs import progress, state, wait_for
 
 BOARD = "emulator:?device=reram-es&rows=11&cols=26&seed=0{}"
 TRAIN = ("train", "iris", "--no-report", "--epochs", "8", "--run", "run")
-QUICK = "from hwctl.links import bytelink; bytelink.RECONNECT_TIMEOUT = 0.5; bytelink.SILENCE_TIMEOUT = 1.5"
+QUICK = "from hwctl.links import bytelink; bytelink.RECONNECT_TIMEOUT = 0.5"
+IMPATIENT = "from hwctl.links import bytelink; bytelink.SILENCE_TIMEOUT = 5.0"
 SLOWLY = "from hwctl.links import bytelink; bytelink.RECONNECT_TIMEOUT = 60.0"
 
 
@@ -116,7 +117,7 @@ def test_a_board_that_is_reset_leaves_a_run_that_goes_on(run, spawn, serve, tmp_
 
 def test_a_board_that_falls_silent_ends_the_run_in_one_line(run, spawn, serve, tmp_path):
     board = serve()
-    process = spawn(*TRAIN, "--target", target(tmp_path), before=QUICK)
+    process = spawn(*TRAIN, "--target", target(tmp_path), before=IMPATIENT)
     wait_for(process, tmp_path / "run", 2)
     board.send_signal(19)  # SIGSTOP
     said = died(process)
