@@ -8,8 +8,8 @@ from amaranth.back import rtlil
 
 from firmware import tools
 from firmware.board import TOP, Board
-from firmware.simulation.model import STANDARD
 from firmware.simulation.top import SimulationTop
+from firmware.simulation.verilated import STANDARD
 
 SOURCE = Path(__file__).with_name("second.cpp")
 RUN_TIMEOUT = 300.0  # s

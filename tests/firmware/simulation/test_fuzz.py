@@ -14,15 +14,16 @@ from hwctl.protocol.codec import decode_reply, encode_command
 from hwctl.protocol.frame import Frame, Kind, encode_frame
 from hwctl.protocol.packing import Region
 from tests.firmware.rawhost import RawHost
+from tests.firmware.simulation.geometry import COLS, LANES, ROWS
 
 pytestmark = pytest.mark.slow  # models are compiled
 
-REGION = Region(0, 6, 0, 6)
+REGION = Region(0, ROWS, 0, COLS)
 
 
 @pytest.fixture(scope="module")
 def board():
-    with simulated("linear", 6, 6, seed=1) as started:
+    with simulated("reram-es", ROWS, COLS, seed=1, lanes=LANES["reram-es"]) as started:
         yield started
 
 

@@ -9,6 +9,7 @@ from firmware.simulation.board import simulated
 from hwctl.links import open_link
 from hwctl.protocol import commands
 from hwctl.protocol.packing import Region
+from tests.firmware.simulation.geometry import COLS, LANES, ROWS
 
 pytestmark = pytest.mark.slow  # a model is compiled
 
@@ -23,10 +24,10 @@ def cells(target):
 
 
 def test_the_chip_of_an_emulator_is_loaded_into_a_board():
-    expected = cells("emulator:?rows=9&cols=8&seed=5")
-    with simulated("reram-es", 9, 8, 2, 0.0, lanes=2) as board:
+    expected = cells(f"emulator:?rows={ROWS}&cols={COLS}&seed=5")
+    with simulated("reram-es", ROWS, COLS, 2, 0.0, lanes=LANES["reram-es"]) as board:
         assert not np.array_equal(cells(board.path), expected)
         done = CliRunner().invoke(app, ["load", board.path, "--seed", "5"])
         assert done.exit_code == 0, done.output
-        assert "9 x 8 cells, seed 5" in done.output
+        assert f"{ROWS} x {COLS} cells, seed 5" in done.output
         np.testing.assert_array_equal(cells(board.path), expected)

@@ -20,10 +20,10 @@ from hwctl.protocol.codes import Feature, HalfSelect, OuterMode, Polarity, Refus
 from hwctl.protocol.packing import Ramp, Region
 from hwctl.protocol.replies import Refused
 from tests.firmware.rawhost import RawHost
+from tests.firmware.simulation.geometry import COLS, LANES, ROWS
 
 pytestmark = pytest.mark.slow  # models are compiled
 
-ROWS, COLS = 5, 6
 KEY = 0x5DEECE66D1234567
 RESERVE = 4000
 LOOPS_AND_OUTER = Feature.OUTER_COUNT | Feature.OUTER_COINCIDENCE | Feature.WRITE_VERIFY | Feature.FORM
@@ -55,15 +55,12 @@ class Pair:
         return EmulatedBoard(self.chip, seed=KEY, lacks=self.lacks), SimulatedBoard(self.program, self.chip, KEY)
 
 
-PIPELINES = [("reram-es", 2), ("hfox-1t1r", 1), ("tiox-passive", 2)]
-
-
-@pytest.fixture(scope="module", params=PIPELINES, ids=lambda p: p[0])
+@pytest.fixture(scope="module", params=LANES)
 def pair(request):
-    return Pair(*request.param)
+    return Pair(request.param, LANES[request.param])
 
 
-@pytest.fixture(scope="module", params=["reram-es", "hfox-1t1r", "tiox-passive"])
+@pytest.fixture(scope="module", params=LANES)
 def compact_pair(request):
     return Pair(request.param, 1, **COMPACT)
 
