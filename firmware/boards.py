@@ -38,8 +38,8 @@ class BoardBuild:
 
 #: Builds with settings of their own; `bitstreams/` holds what was built of them.
 BUILDS: dict[str, BoardBuild] = {
-    # 25 MHz / 5 * 8 = 40 MHz at CLKOP, 480 MHz in the VCO, / 12 = 40 MHz; 40 MHz / 16 = 2.5 Mbaud
-    "ulx3s-85f": BoardBuild(Parameters(rows=128, cols=128, lanes=2, clock=40_000_000, divisor=16), Pll(5, 8, 12, 12)),
+    # 25 MHz / 5 * 12 = 60 MHz at CLKOP, 480 MHz in the VCO, / 10 = 48 MHz; 48 MHz / 16 = 3 Mbaud
+    "ulx3s-85f": BoardBuild(Parameters(rows=128, cols=128, lanes=2, clock=48_000_000, divisor=16), Pll(5, 12, 8, 10)),
     # 12 MHz / 12 = 1 Mbaud
     "icebreaker": BoardBuild(
         Parameters(

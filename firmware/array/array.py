@@ -39,6 +39,7 @@ class EmulatedArray(wiring.Component):
         self.m = Module()
         self._parts()
         self._request()
+        self._hold_element()
         self._lanes()
         self._convert()
         self._spend()
@@ -70,7 +71,7 @@ class EmulatedArray(wiring.Component):
         m.submodules.walker = self.walker = Walker(parameters)
         m.submodules.spending = self.spending = Spending(parameters)
         m.submodules.trains = self.trains = LongestTrain()
-        self.results = stream.Signature(16).create()
+        self.elements, self.results = stream.Signature(48).create(), stream.Signature(16).create()
         self.wait = Signal(range(self.time.done + 1))  # clocks until the lanes are ready for what comes next
         self.pending = Signal()  # the sums of a column group wait for the converter, or will
         self.first, self.round = Signal(init=1), Signal(8, init=1)  # of a row: nothing sent yet; number of the round
@@ -111,7 +112,7 @@ class EmulatedArray(wiring.Component):
             issue.set_level.eq(request.set_level),
             issue.reset_level.eq(request.reset_level),
             self.staged.spot.eq(walker.spot),
-            self.staged.data.eq(self.port.elements.payload),
+            self.staged.data.eq(self.elements.payload),
             self.staged.mask.eq(walker.mask),
         ]
         self.stream_key = Signal()
@@ -141,6 +142,13 @@ class EmulatedArray(wiring.Component):
             m.d.comb += self.results.valid.eq(1)
         with m.If(converter.released):
             m.d.sync += self.pending.eq(0)
+
+    def _hold_element(self) -> None:
+        """Take elements into a register: they come from the block RAM of the front end, and late in a clock."""
+        m, offered, held = self.m, self.port.elements, self.elements
+        m.d.comb += offered.ready.eq(held.ready | ~held.valid)
+        with m.If(offered.ready):
+            m.d.sync += [held.valid.eq(offered.valid), held.payload.eq(offered.payload)]
 
     def _hold_result(self, running: Value) -> None:
         """Give results out of a register: they come from block RAM far away. The request lasts until it is empty."""

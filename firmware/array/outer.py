@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from amaranth.hdl import Cat, Const, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Mux, Signal, Value, signed
 
 from firmware.array.issue import Check
 from firmware.array.pulsing import again, may_send, next_row, send_round
@@ -27,13 +27,14 @@ class Outer:
         self.a, self.m = a, a.m
         a.m.submodules.row_bits = self.bits = RowBits(a.parameters)
         self.ahead = Signal.like(self.bits.spot)  # row of the region that comes next
+        self.asked = Signal()  # `ahead` changes with the next clock, or what is there may
         self.longest = Signal(8)  # |d|
         self.widths = Signal(33)
         self.slot = Signal(6)
         self.chunk = Signal(2)
         self.passes, self.slots = Signal(8), Signal(32)  # left for the row
         self.flip = Signal()
-        self.bits_ahead, self.active = Signal(MAX_SLOTS), Signal()
+        self.x, self.bits_ahead, self.active = Signal(signed(8)), Signal(MAX_SLOTS), Signal()  # of the row at `fetched`
         self._memory()
         self._keep_streams()
 
@@ -44,13 +45,15 @@ class Outer:
         self._rows()
 
     def _memory(self) -> None:
-        """Keep x; the address is the row that comes next, and what is there is known one clock later."""
-        a, m, elements = self.a, self.m, self.a.port.elements
+        """Keep x; the address is the row that comes next, and what is there is known two clocks later.
+
+        Block RAM answers late in a clock: nothing is decided before its answer is in a register.
+        """
+        a, m, elements = self.a, self.m, self.a.elements
         m.submodules.rows = self.vector = Ram(8, max(a.parameters.rows, 2))
-        fetched = Signal.like(self.ahead)
-        m.d.sync += fetched.eq(self.ahead)
-        self.fetched = fetched == self.ahead
-        self.x = self.vector.data.as_signed()
+        since = Signal(2)  # which clocks have gone by
+        m.d.sync += since.eq(Cat(~self.asked, since[0] & ~self.asked))
+        self.fetched = since[1]
         m.d.comb += [
             self.vector.address.eq(self.ahead), self.bits.spot.eq(self.ahead),
             self.vector.write_address.eq(a.walker.spot), self.vector.write_data.eq(elements.payload),
@@ -58,7 +61,7 @@ class Outer:
 
     def _vectors(self) -> None:
         """Store x by row, and d by column; for the streams, x is in the operand memories as well, behind d."""
-        a, m, walker, elements = self.a, self.m, self.a.walker, self.a.port.elements
+        a, m, walker, elements = self.a, self.m, self.a.walker, self.a.elements
         size = Signal(8)
         m.d.comb += size.eq(abs(elements.payload[:8].as_signed()))
         with m.State("OUTER X"):
@@ -76,7 +79,7 @@ class Outer:
                     m.d.comb += walker.load.eq(1)
                     m.next = "OUTER D"
         with m.State("OUTER D"):
-            m.d.comb += elements.ready.eq(1)
+            m.d.comb += [elements.ready.eq(1), self.asked.eq(1)]
             with m.If(elements.valid):
                 m.d.comb += [a.staged.low.eq(1), walker.step.eq(1)]
                 with m.If(size > self.longest):
@@ -142,10 +145,12 @@ class Outer:
 
     def _rows(self) -> None:
         a, m, walker = self.a, self.m, self.a.walker
-        counts = (self.x != 0) & (self.longest != 0)
-        m.d.comb += [
-            self.bits_ahead.eq(self.bits.bits & Cat(n < a.request.slots for n in range(MAX_SLOTS))),
-            self.active.eq(Mux(a.request.coincidence, self.bits_ahead != 0, counts)),
+        bits = self.bits.bits & Cat(n < a.request.slots for n in range(MAX_SLOTS))
+        counts = (self.vector.data != 0) & (self.longest != 0)
+        m.d.sync += [
+            self.x.eq(self.vector.data),
+            self.bits_ahead.eq(bits),
+            self.active.eq(Mux(a.request.coincidence, bits != 0, counts)),
         ]
         with m.State("FETCH"):
             m.d.comb += walker.by_group.eq(1)
@@ -168,6 +173,7 @@ class Outer:
     def _take_row(self) -> None:
         """Begin with the row that comes next, if it has pulses."""
         m = self.m
+        m.d.comb += self.asked.eq(1)
         m.d.sync += self.ahead.eq(self.ahead + 1)
         with m.If(self.active):
             m.d.sync += [self.slots.eq(self.bits_ahead), self.passes.eq(abs(self.x)), self.flip.eq(self.x < 0)]

@@ -21,7 +21,7 @@ def states(a: "EmulatedArray") -> None:
 
 
 def _counts(a: "EmulatedArray") -> None:
-    m, elements = a.m, a.port.elements
+    m, elements = a.m, a.elements
     with m.State("COUNTS"):
         m.d.comb += [elements.ready.eq(1), a.walker.keep.eq(1)]
         with m.If(elements.valid):
@@ -32,7 +32,7 @@ def _counts(a: "EmulatedArray") -> None:
 
 def _drives(a: "EmulatedArray") -> None:
     """Store drive levels, and add up each row's longest train of the polarity."""
-    m, elements, trains, walker = a.m, a.port.elements, a.trains, a.walker
+    m, elements, trains, walker = a.m, a.elements, a.trains, a.walker
     operand = Signal(16)
     count, negative = operand[:7], operand[7]
     found = Signal()

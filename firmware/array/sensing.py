@@ -79,7 +79,7 @@ def _vmm(a: "EmulatedArray") -> None:
 
 def stage(a: "EmulatedArray") -> None:
     """Take the elements of a VMM; `filled` is how many spots of the operand memories have theirs."""
-    m, request, elements, lanes = a.m, a.request, a.port.elements, len(a.lanes)
+    m, request, elements, lanes = a.m, a.request, a.elements, len(a.lanes)
     transposed = _transposed(a)
     staged, staging = Signal(len(a.issue.spot) + 1), Signal()
     a.filled, a.vmm_begins = staged, Signal()

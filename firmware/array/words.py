@@ -21,7 +21,7 @@ def states(a: "EmulatedArray") -> None:
 
 def _words(a: "EmulatedArray") -> None:
     """Let a cell's address reach all stages of the lane; then its words can be had."""
-    m, request, walker, port = a.m, a.request, a.walker, a.port
+    m, request, walker = a.m, a.request, a.walker
     word, left = Signal(range(WORDS_PER_CELL)), Signal(range(WORDS_PER_CELL + 1))
     moved = Signal()
     _connect(a, word)
@@ -32,7 +32,7 @@ def _words(a: "EmulatedArray") -> None:
         with m.If(a.is_(Operation.READ_WORDS)):
             m.d.comb += [a.results.valid.eq(1), moved.eq(a.results.ready)]
         with m.Else():
-            m.d.comb += [port.elements.ready.eq(1), moved.eq(port.elements.valid)]
+            m.d.comb += [a.elements.ready.eq(1), moved.eq(a.elements.valid)]
         with m.If(moved):
             m.d.sync += [word.eq(word + 1), left.eq(left - 1)]
             with m.If(left == 1):
@@ -43,7 +43,7 @@ def _words(a: "EmulatedArray") -> None:
     writes = moved & a.is_(Operation.WRITE_WORDS)
     for number, lane in enumerate(a.lanes):
         m.d.comb += [
-            lane.word_data.eq(port.elements.payload),
+            lane.word_data.eq(a.elements.payload),
             lane.word_write.eq(Mux(writes & walker.mask[number], 1 << word, 0)),
         ]
 
@@ -55,7 +55,7 @@ def _connect(a: "EmulatedArray", word: Value) -> None:
 
 
 def _curve(a: "EmulatedArray") -> None:
-    m, request, write, elements = a.m, a.request, a.curve_write, a.port.elements
+    m, request, write, elements = a.m, a.request, a.curve_write, a.elements
     number = Signal(range(2 * CURVE_ENTRIES))
     m.d.comb += [
         write.entry.eq(number),
