@@ -29,6 +29,7 @@ namespace {
 constexpr int kDivisor = HWCTL_DIVISOR;        // clock cycles of a bit
 constexpr int kSlice = 512;                    // cycles between two looks at the pseudo-terminal
 constexpr int kSettled = 40 * kDivisor + 8192;  // cycles after which a silent board has nothing more to say
+constexpr size_t kGiven = 1024;                // bytes that are given to the host at once, before the board pauses
 constexpr size_t kMost = 1 << 16;              // bytes taken from the host before the board has got them
 
 class Sender {  // host to board
@@ -63,11 +64,14 @@ class Sender {  // host to board
 class Receiver {  // board to host
  public:
   bool quiet() const { return !active_; }
+  bool wants_out() const { return bytes.size() >= kGiven || (!bytes.empty() && silent_ > 4 * kDivisor); }
 
   void sample(int level) {
     if (!active_) {
+      ++silent_;
       if (level == 0) {
         active_ = true;
+        silent_ = 0;
         bit_ = 0;
         byte_ = 0;
         left_ = kDivisor + kDivisor / 2;
@@ -89,6 +93,7 @@ class Receiver {  // board to host
  private:
   bool active_ = false;
   int bit_ = 0, left_ = 0;
+  uint64_t silent_ = 0;  // cycles since the last byte
   uint8_t byte_ = 0;
 };
 
@@ -237,8 +242,10 @@ int main(int argc, char** argv) {
     for (int n = 0; n < kSlice; ++n) {
       board.cycle();
       idle = board.quiet() ? idle + 1 : 0;
-      if (!board.receiver.bytes.empty() && idle > 4 * kDivisor) break;
+      if (board.receiver.wants_out()) {
+        give(line, board.receiver.bytes);
+        break;
+      }
     }
-    if (!board.receiver.bytes.empty()) give(line, board.receiver.bytes);
   }
 }
