@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from hwctl.errors import BoardError, LinkClosed, LinkError, LinkTimeout, ProtocolError, SessionLost
+from hwctl.links.naming import command_name
 from hwctl.links.ports import Port
 from hwctl.protocol.codec import decode_reply, encode_command
 from hwctl.protocol.codes import PROTOCOL_VERSION, Refusal
-from hwctl.protocol.commands import Command, PulseSparse
+from hwctl.protocol.commands import Command
 from hwctl.protocol.frame import BoardState, Kind
 from hwctl.protocol.replies import Refused, Reply
 from hwctl.protocol.session import HostSession, Phase
@@ -260,13 +261,3 @@ class ByteLink:
         return f"{self.url} was reset or taken over by another host; " + (
             f"in doubt, count their pulses as executed: {named}" if doubtful else "no command is in doubt"
         )
-
-
-def command_name(command: Command) -> str:
-    """Return a command's name and region for messages."""
-    if isinstance(command, PulseSparse) and command.counts.size:
-        rows, cols = (f"{lines.min()}-{lines.max()}" for lines in (command.rows, command.cols))
-        return f"{command.op.name} {command.counts.size} cells in rows {rows}, columns {cols}"
-    region = getattr(command, "region", None)
-    place = "" if region is None else f" rows {region.row0}-{region.row1 - 1}, columns {region.col0}-{region.col1 - 1}"
-    return command.op.name + place

@@ -8,8 +8,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from hwctl.errors import LinkClosed, LinkError, ProtocolError, TargetError
-from hwctl.links.bytelink import command_name
 from hwctl.links.link import in_order
+from hwctl.links.naming import command_name
 from hwctl.links.recording import LINKS, exchanges
 from hwctl.links.target import Target
 from hwctl.protocol.codec import decode_command, decode_reply, encode_command
