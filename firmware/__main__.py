@@ -119,6 +119,15 @@ def build(
     )
 
 
+@app.command()
+def registers() -> None:
+    """Print docs/registers.md: the register map of a board on a bus."""
+    from firmware.mailbox.document import page  # noqa: PLC0415
+    from hwctl.protocol.sizes import REFUSED_BYTES  # noqa: PLC0415
+
+    typer.echo(page(REFUSED_BYTES), nl=False)
+
+
 def main() -> None:
     """Run a command; an error that the user can cause is one line and exit code 1."""
     try:

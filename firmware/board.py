@@ -48,13 +48,7 @@ class Board(wiring.Component):
         self._core = core
         self.parameters = parameters
         self.front = Front(parameters)
-        engine = CompactEngine if parameters.compact else Engine
-        self.engine = engine(parameters, BoardCodes.of(chip), fixed_replies(parameters, chip, build), key)
-        constants = constants_of(chip, initial=initial)
-        self.array = (
-            CompactArray(parameters, constants, steady=True) if parameters.compact
-            else EmulatedArray(parameters, constants)
-        )  # fmt: skip
+        self.engine, self.array = core_of(parameters, chip, key, build=build, initial=initial)
 
     def elaborate(self, _: object) -> Module:
         """Connect the blocks."""
@@ -72,6 +66,17 @@ class Board(wiring.Component):
             self.awake.eq(self.front.command.valid | self.front.command.safe | self.engine.executing),
         ]
         return m
+
+
+def core_of(
+    parameters: Parameters, chip: Chip, key: int, *, build: str, initial: bool
+) -> tuple[Engine | CompactEngine, EmulatedArray | CompactArray]:
+    """Return the engine and the array of a build; parameters as in `Board`."""
+    engine = CompactEngine if parameters.compact else Engine
+    constants = constants_of(chip, initial=initial)
+    return engine(parameters, BoardCodes.of(chip), fixed_replies(parameters, chip, build), key), (
+        CompactArray(parameters, constants, steady=True) if parameters.compact else EmulatedArray(parameters, constants)
+    )
 
 
 def build_id(parameters: Parameters, chip: Chip, key: int, *, initial: bool) -> str:

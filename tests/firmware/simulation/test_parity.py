@@ -1,5 +1,7 @@
 """The gateware and the software board, driven with the same random commands: the same replies and cells, to the bit."""
 
+from functools import cached_property
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from firmware.parameters import Parameters
 from firmware.simulation.board import COMPACT
+from firmware.simulation.bus import SimulatedBus, library_of
 from firmware.simulation.model import program_of
 from firmware.simulation.process import SimulatedBoard
 from hwctl.devices import presets
@@ -19,6 +22,7 @@ from hwctl.protocol.codec import decode_command, decode_reply, encode_command, e
 from hwctl.protocol.codes import Feature, HalfSelect, OuterMode, Polarity, Refusal, ShapePer
 from hwctl.protocol.packing import Ramp, Region
 from hwctl.protocol.replies import Refused
+from tests.firmware.mailbox.rawbus import RawBus
 from tests.firmware.rawhost import RawHost
 from tests.firmware.simulation.geometry import COLS, LANES, ROWS
 
@@ -38,7 +42,7 @@ class Pair:
         self.lacks = Feature.MEASURE | (LOOPS_AND_OUTER if build else Feature(0))
         self.lacking = [bytes([op]) for op in (codes.Op.MEASURE, *(LOOPS_AND_OUTER_OPS if build else ()))]
         self.chip = fabricate(presets.get(device), ROWS, COLS, seed=11, unformed=0.2)
-        self.program = program_of(Parameters(rows=ROWS, cols=COLS, lanes=lanes, divisor=4, **build), self.chip)
+        self.parameters = Parameters(rows=ROWS, cols=COLS, lanes=lanes, divisor=4, **build)
         self.start = tuple(encode_command(command) for command in self._shapes())
 
     def _shapes(self):
@@ -51,8 +55,37 @@ class Pair:
                 yield commands.ConfigureShape(number, polarity, amplitude, round(level.width / seconds), gate, 0)
 
     def fresh(self):
-        """Return both boards as they are after power-up."""
-        return EmulatedBoard(self.chip, seed=KEY, lacks=self.lacks), SimulatedBoard(self.program, self.chip, KEY)
+        """Return the software board as it is after power-up."""
+        return EmulatedBoard(self.chip, seed=KEY, lacks=self.lacks)
+
+    @cached_property
+    def model(self):
+        """The compiled gateware."""
+        return program_of(self.parameters, self.chip)
+
+    def execute(self, sent):
+        """Return the replies of gateware that was just powered up."""
+        with SimulatedBoard(self.model, self.chip, KEY) as gateware:
+            host = RawHost(gateware.path)
+            try:
+                return host.execute(sent, RESERVE)
+            finally:
+                host.close()
+
+
+class BusPair(Pair):
+    """The same behind the mailbox, with the chip in the memories from power-up."""
+
+    @cached_property
+    def model(self):
+        return library_of(self.parameters, self.chip, KEY, build="x")
+
+    def execute(self, sent):
+        bus = SimulatedBus(self.model)
+        try:
+            return RawBus(bus).execute(sent, RESERVE)
+        finally:
+            bus.close()
 
 
 @pytest.fixture(scope="module", params=LANES)
@@ -63,6 +96,11 @@ def pair(request):
 @pytest.fixture(scope="module", params=LANES)
 def compact_pair(request):
     return Pair(request.param, 1, **COMPACT)
+
+
+@pytest.fixture(scope="module")
+def bus_pair():
+    return BusPair("reram-es", LANES["reram-es"])
 
 
 # -- what is sent ------------------------------------------------------------------------------------------------------
@@ -272,16 +310,17 @@ def test_a_compact_board_answers_every_program_alike(compact_pair, program):
     compare(compact_pair, program)
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(program=programs)
+def test_a_board_on_a_bus_answers_every_program_alike(bus_pair, program):
+    compare(bus_pair, program)
+
+
 def compare(pair, program):
-    reference, gateware = pair.fresh()
+    reference = pair.fresh()
     whole = encode_command(commands.Dump(Region(0, ROWS, 0, COLS)))
     sent = [*pair.start, *program, encode_command(commands.Status()), whole]
-    with gateware:
-        host = RawHost(gateware.path)
-        try:
-            found = [decode_reply(raw) for raw in host.execute(sent, RESERVE)]
-        finally:
-            host.close()
+    found = [decode_reply(raw) for raw in pair.execute(sent)]
     for n, (raw, reply) in enumerate(zip(sent, found, strict=True)):
         expected = software(reference, raw)
         assert same(expected, reply, raw, pair.lacking), (n, raw.hex(), expected, reply)
