@@ -10,6 +10,8 @@ from hwctl.protocol.codes import PROTOCOL_VERSION
 
 IDENTITY = int.from_bytes(b"hwct", "little")
 """What the first register holds: nothing else is one of these boards."""
+VLNV, CORE_VERSION = "hwctl:ip:crossbar", "1.0"
+"""What the core is called in a Vivado block design: vendor, library, name; and version."""
 RANGE = 0x40000
 """Bytes that the board takes on its bus."""
 WORD_BYTES = 4

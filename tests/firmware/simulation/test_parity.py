@@ -310,7 +310,7 @@ def test_a_compact_board_answers_every_program_alike(compact_pair, program):
     compare(compact_pair, program)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(program=programs)
 def test_a_board_on_a_bus_answers_every_program_alike(bus_pair, program):
     compare(bus_pair, program)
