@@ -1,0 +1,1 @@
+"""A Zynq around the board: what Vivado and pynq are told of it."""

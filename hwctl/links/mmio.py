@@ -1,0 +1,109 @@
+"""Boards in the fabric of a Zynq, through pynq: `pynq:crossbar.bit`, and `pynq:` for an overlay that is loaded.
+
+pynq is imported where such a target is opened, nowhere else. https://pynq.readthedocs.io/en/v3.1/overlay_design_methodology
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwctl.errors import TargetError
+from hwctl.links.mailbox import WORDS, MailboxLink
+from hwctl.links.target import Target
+from hwctl.protocol.registers import RANGE, VLNV, WORD_BYTES
+
+INSTALL = "install it with pip install 'pynq==3.1.2', or reach the board with 'hwctl serve' on it and socket://"
+
+
+class MmioBus:
+    """A pynq MMIO, with as few calls as its device allows."""
+
+    def __init__(self, mmio: Any) -> None:
+        """Take a `pynq.MMIO` of at least RANGE bytes."""
+        self.name = f"MMIO at {mmio.base_addr:#x}"
+        self._mmio = mmio
+        self._mapped = isinstance(mmio.array, np.ndarray)
+        self._blocks = mmio.device.has_capability("REGISTER_RW")
+
+    def read_words(self, offset: int, count: int) -> NDArray[np.uint32]:
+        """Read words that follow one another: in one call, but on remote devices, which have none for that."""
+        mmio, first = self._mmio, offset // WORD_BYTES
+        if self._mapped:
+            return np.array(mmio.array[first : first + count], WORDS)
+        if self._blocks:
+            raw = mmio.device.read_registers(mmio.base_addr + offset, WORD_BYTES * count)
+            return np.frombuffer(raw, WORDS)
+        return np.array([mmio.read(offset + WORD_BYTES * n) for n in range(count)], WORDS)
+
+    def write_words(self, offset: int, words: NDArray[np.uint32]) -> None:
+        """Write words that follow one another, in one call."""
+        if self._mapped:
+            first = offset // WORD_BYTES
+            self._mmio.array[first : first + len(words)] = words
+        else:
+            self._mmio.write(offset, words.astype(WORDS).tobytes())
+
+    def close(self) -> None:
+        """Keep the overlay as it is: pynq holds it."""
+
+
+def open_pynq(target: Target) -> MailboxLink:
+    """Open the board of an overlay. Option `core`: its name, where there are several.
+
+    Raises TargetError where pynq, a Zynq, the bitstream, its HWH or the core is missing.
+    """
+    target.only("core")
+    try:
+        import pynq  # noqa: PLC0415  nowhere else
+    except ImportError:
+        raise TargetError(f"target '{target.url}': pynq is not installed; {INSTALL}") from None
+    overlay = _overlay(pynq, target)
+    name = _core(overlay.ip_dict, target)
+    core = overlay.ip_dict[name]
+    if core["addr_range"] < RANGE:
+        raise TargetError(
+            f"target '{target.url}': {name} has {core['addr_range']:#x} bytes of {RANGE:#x}; build it anew"
+        )
+    mmio = pynq.MMIO(core["phys_addr"], core["addr_range"], device=overlay.device)
+    return MailboxLink(MmioBus(mmio), target.url)
+
+
+def _overlay(pynq: Any, target: Target) -> Any:
+    """Load a bitstream, or take the one that is loaded."""
+    try:
+        device = pynq.Device.active_device
+    except RuntimeError:
+        raise TargetError(
+            f"target '{target.url}': there is no device that pynq could use; run hwctl on a PYNQ board as root, "
+            "or set PYNQ_REMOTE_DEVICES"
+        ) from None
+    path = target.path or device.bitfile_name
+    if not path:
+        raise TargetError(f"target '{target.url}': no overlay is loaded; name one: 'pynq:crossbar.bit'")
+    for file, what in (
+        (Path(path), "bitstream"),
+        (Path(path).with_suffix(".hwh"), "HWH (it lies beside the bitstream)"),
+    ):
+        if not file.is_file():
+            raise TargetError(
+                f"target '{target.url}': there is no {what} {file}; see 'python -m firmware build pynq-z2'"
+            )
+    try:
+        return pynq.Overlay(path, download=bool(target.path))
+    except (OSError, RuntimeError, ValueError, AttributeError, SyntaxError) as error:  # SyntaxError: of its XML
+        raise TargetError(f"target '{target.url}': pynq cannot load it: {' '.join(str(error).split())}") from None
+
+
+def _core(cores: dict[str, Any], target: Target) -> str:
+    """Return the name of the board's core."""
+    found = [name for name, core in cores.items() if str(core.get("type", "")).rpartition(":")[0] == VLNV]
+    wanted = target.options.get("core")
+    if wanted is None and len(found) == 1:
+        return found[0]
+    if wanted in found:
+        return str(wanted)
+    if not found:
+        raise TargetError(f"target '{target.url}': the HWH has no core {VLNV}; found: {', '.join(cores) or 'none'}")
+    raise TargetError(f"target '{target.url}': give core=NAME, one of {', '.join(found)}")
