@@ -1,4 +1,4 @@
-"""`pynq:` where there is no pynq; with it, see tests/pynq."""
+"""`pynq:` where there is no pynq; with it, see tests/zynq."""
 
 import subprocess
 import sys

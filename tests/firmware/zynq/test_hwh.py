@@ -1,4 +1,4 @@
-"""The hardware handoff file: what pynq looks for is there. That pynq finds it is seen in tests/pynq."""
+"""The hardware handoff file: what pynq looks for is there. That pynq finds it is seen in tests/zynq."""
 
 from xml.etree import ElementTree as Xml
 
