@@ -1,7 +1,6 @@
 """A simulated board on a bus: the Verilated AXI4-Lite slave, called by ctypes."""
 
 import ctypes
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,8 @@ from firmware.errors import BuildError
 from firmware.mailbox.board import BusBoard
 from firmware.mailbox.top import TOP, BusTop
 from firmware.parameters import Parameters
-from firmware.simulation.verilated import build_model, toolchain
+from firmware.simulation.model import digest_of
+from firmware.simulation.verilated import build_model
 from hwctl.devices.chip import Chip
 
 HARNESS = Path(__file__).with_name("bus.cpp")
@@ -27,19 +27,16 @@ class BusError(BuildError):
 
 def library_of(parameters: Parameters, chip: Chip, key: int, *, build: str) -> Path:
     """Return the library that simulates a board with a chip, built where the cache has none. Raises BuildError."""
-    top = BusTop(BusBoard(parameters, chip, key, build=build, initial=True))
-    il = rtlil.convert(top, name=TOP, emit_src=False)
-    digest = hashlib.sha256(repr((il, HARNESS.read_text(), toolchain())).encode()).hexdigest()[:20]
-    folder = tools.cache_folder() / f"bus-{digest}"
+    folder = tools.cache_folder() / f"bus-{digest_of(HARNESS, (parameters, chip, key, build))}"
     if not folder.exists():
+        top = BusTop(BusBoard(parameters, chip, key, build=build, initial=True))
+        il = rtlil.convert(top, name=TOP, emit_src=False)
         build_model(il, TOP, HARNESS, folder, LIBRARY, defines={}, shared=True)
     return folder / LIBRARY
 
 
 class SimulatedBus:
     """The master's side of the bus. Addresses are byte offsets of whole words. Time passes with accesses alone."""
-
-    name = "simulated bus"
 
     def __init__(self, library: Path, pace: int = 0) -> None:
         """Power the board up. pace: clock cycles that pass before each transfer, as a host takes its time."""

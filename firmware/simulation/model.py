@@ -1,6 +1,7 @@
 """Builds the Verilator model of a board once for the same sources, parameters and tools."""
 
 import hashlib
+import pickle
 from pathlib import Path
 
 from amaranth.back import rtlil
@@ -23,7 +24,8 @@ def program_of(parameters: Parameters, chip: Chip, *, trace: bool = False) -> Pa
 
     The chip's cells and curves are not in it: they are loaded. trace: it can write waveforms. Raises BuildError.
     """
-    folder = tools.cache_folder() / f"model-{_digest(parameters, chip, trace)}"
+    device = (chip.device, chip.levels, chip.scales, chip.write_code, chip.read_code)
+    folder = tools.cache_folder() / f"model-{digest_of(HARNESS, (parameters, device, trace))}"
     if not folder.exists():
         build = build_id(parameters, chip, 0, initial=False)
         board = Board(parameters, chip, 0, build=build, initial=False, core=CORE)
@@ -33,12 +35,14 @@ def program_of(parameters: Parameters, chip: Chip, *, trace: bool = False) -> Pa
     return folder / PROGRAM
 
 
-def _digest(parameters: Parameters, chip: Chip, trace: bool) -> str:
-    """Name everything that a model is made of: sources are quicker to hash than Verilog is to make."""
+def digest_of(harness: Path, what: object) -> str:
+    """Name everything that a model is made of: sources are quicker to hash than Verilog is to make.
+
+    what: beside sources and tools, as its pickle.
+    """
     folders = (Path(__file__).parents[1], *(Path(package.__path__[0]) for package in (hwctl.protocol, hwctl.devices)))
     sources = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
-    device = (chip.device, chip.levels, chip.scales, chip.write_code, chip.read_code)
-    digest = hashlib.sha256(repr((parameters, device, trace, toolchain())).encode())
-    for path in (*sources, HARNESS):
+    digest = hashlib.sha256(repr(toolchain()).encode() + pickle.dumps(what))
+    for path in (*sources, harness):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:20]

@@ -35,7 +35,7 @@ def build_model(
 
     The folder appears once it is complete: a build that is cut off leaves nothing behind. Raises BuildError.
     """
-    with building(folder) as work:
+    with _building(folder) as work:
         _translate(il, top, work, trace)
         include = _include()
         flags = [*_flags(trace), *(f"-D{name}={value}" for name, value in defines.items())]
@@ -100,7 +100,7 @@ def _library(trace: bool) -> list[Path]:
     digest = hashlib.sha256(repr((toolchain(), trace)).encode()).hexdigest()[:20]
     folder = tools.cache_folder() / f"verilated-{digest}"
     if not folder.exists():
-        with building(folder) as work:
+        with _building(folder) as work:
             _compiled(sources, work, _flags(trace))
     return [folder / f"{source.stem}.o" for source in sources]
 
@@ -114,7 +114,7 @@ def _flags(trace: bool) -> list[str]:
 
 
 @contextmanager
-def building(folder: Path) -> Iterator[Path]:
+def _building(folder: Path) -> Iterator[Path]:
     """Give a folder to build in, and rename it once that is done; where another process was faster, keep its own."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}."))

@@ -60,8 +60,8 @@ def _processing_system(modules: Xml.Element, design: ZynqDesign) -> None:
     _interface(module, design, PORT, "MASTER")
     Xml.SubElement(
         Xml.SubElement(module, "MEMORYMAP"), "MEMRANGE", ADDRESSBLOCK="reg0", BASENAME="C_BASEADDR",
-        BASEVALUE=f"{design.base:#010X}".replace("0X", "0x"), HIGHNAME="C_HIGHADDR",
-        HIGHVALUE=f"{design.base + design.range - 1:#010X}".replace("0X", "0x"), INSTANCE=design.core, IS_DATA="TRUE",
+        BASEVALUE=f"0x{design.base:08X}", HIGHNAME="C_HIGHADDR",
+        HIGHVALUE=f"0x{design.base + design.range - 1:08X}", INSTANCE=design.core, IS_DATA="TRUE",
         IS_INSTRUCTION="TRUE", MASTERBUSINTERFACE=PORT, MEMTYPE="REGISTER", SLAVEBUSINTERFACE=SLAVE,
     )  # fmt: skip
     Xml.SubElement(Xml.SubElement(module, "PERIPHERALS"), "PERIPHERAL", INSTANCE=design.core)

@@ -7,14 +7,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from hwctl.errors import BoardError, LinkClosed, LinkError, LinkTimeout, ProtocolError, SessionLost
+from hwctl.errors import BoardError, LinkClosed, LinkError, LinkTimeout, SessionLost
+from hwctl.links.link import check_posted, check_version
 from hwctl.links.naming import command_name
 from hwctl.links.ports import Port
 from hwctl.protocol.codec import decode_reply, encode_command
-from hwctl.protocol.codes import PROTOCOL_VERSION, Refusal
 from hwctl.protocol.commands import Command
 from hwctl.protocol.frame import BoardState, Kind
-from hwctl.protocol.replies import Refused, Reply
+from hwctl.protocol.replies import Reply
 from hwctl.protocol.session import HostSession, Phase
 from hwctl.protocol.sizes import reply_bytes
 
@@ -67,11 +67,7 @@ class ByteLink:
             self._wait(lambda: Kind.HELLO not in session.pending, deadline, "who it is")
             board = session.board
             assert board is not None
-            if board.protocol_version != PROTOCOL_VERSION:
-                raise ProtocolError(
-                    f"{self.url} speaks protocol {board.protocol_version}, this hwctl {PROTOCOL_VERSION}; "
-                    "update the older one"
-                )
+            check_version(self.url, board.protocol_version)
             session.open(time.monotonic(), board.session)
             self._wait(lambda: Kind.OPEN not in session.pending, deadline, "OPEN")
 
@@ -123,11 +119,7 @@ class ByteLink:
         while len(self._posted) > most:
             number = self._posted.popleft()
             name = self._name_of(number)
-            reply = self._reply_to(number)
-            if isinstance(reply, Refused):
-                aborted = reply.refusal == Refusal.ABORTED
-                told = "read its cells back" if aborted else "nothing of it was executed"
-                raise BoardError(f"{self.url} refused {name}: {reply.detail}; {told}")
+            check_posted(self.url, name, self._reply_to(number))
 
     def _submit(self, command: Command) -> int:
         if self._closed:

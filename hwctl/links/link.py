@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from hwctl.errors import BoardError, ProtocolError
+from hwctl.protocol.codes import PROTOCOL_VERSION, Refusal
 from hwctl.protocol.commands import Command
 from hwctl.protocol.replies import Refused, Reply
 
@@ -34,6 +36,19 @@ class Link(Protocol):
 
     def close(self) -> None:
         """Leave the board SAFE and release it."""
+
+
+def check_version(url: str, version: int) -> None:
+    """Raise ProtocolError where the board at `url` speaks another version of the protocol."""
+    if version != PROTOCOL_VERSION:
+        raise ProtocolError(f"{url} speaks protocol {version}, this hwctl {PROTOCOL_VERSION}; update the older one")
+
+
+def check_posted(url: str, name: str, reply: Reply) -> None:
+    """Raise BoardError where a command of that name, for whose reply nobody waits, was refused."""
+    if isinstance(reply, Refused):
+        told = "read its cells back" if reply.refusal == Refusal.ABORTED else "nothing of it was executed"
+        raise BoardError(f"{url} refused {name}: {reply.detail}; {told}")
 
 
 def in_order(execute: Callable[[Command], Reply], commands: Sequence[Command]) -> list[Reply]:

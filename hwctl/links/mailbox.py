@@ -11,15 +11,15 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hwctl.errors import BoardError, LimitError, LinkClosed, LinkError, LinkTimeout, ProtocolError, TargetError
+from hwctl.errors import BoardError, LimitError, LinkClosed, LinkError, LinkTimeout, TargetError
+from hwctl.links.link import check_posted, check_version
 from hwctl.links.naming import command_name
 from hwctl.protocol import registers as map_
 from hwctl.protocol.codec import decode_reply, encode_command
-from hwctl.protocol.codes import PROTOCOL_VERSION, Refusal
 from hwctl.protocol.commands import Command
 from hwctl.protocol.frame import BoardState
 from hwctl.protocol.registers import COMMANDS, REPLIES, WORD_BYTES, offset_of, record_bytes
-from hwctl.protocol.replies import Refused, Reply
+from hwctl.protocol.replies import Reply
 from hwctl.protocol.sizes import reply_bytes
 
 STUCK_TIMEOUT = 60.0  # s in which a command must have come further
@@ -29,16 +29,12 @@ POLL_PAUSE = 1e-4  # s between looks, once the first LOOKS have shown nothing
 LOOKS = 100
 MOST_POSTED = 16  # commands whose replies nobody waits for
 WORDS = np.dtype("<u4")
-SAFE, INTERRUPT = 1 << map_.SAFE_BIT, 1 << map_.INTERRUPT_BIT
-_STATE = ("STATUS", "SESSION", "COMMAND_TAIL", "COMMAND_HEAD", "REPLY_TAIL", "REPLY_HEAD", "STARTED", "EXECUTED",
-          "PROGRESS", "SAFES", "STOPPED", "STOPPED_PROGRESS")  # fmt: skip
+SAFE = 1 << map_.SAFE_BIT
+_STATE = tuple(register.name for register in map_.REGISTERS if register.offset >= offset_of("STATUS"))
 
 
 class Bus(Protocol):
     """The master's side of a memory bus. Offsets are bytes from the board's base, of whole words."""
-
-    name: str
-    """For messages."""
 
     def read_words(self, offset: int, count: int) -> NDArray[np.uint32]:
         """Read words that follow one another, in one transfer."""
@@ -66,7 +62,9 @@ class MailboxLink:
         """Take an open bus. Raises TargetError where no board of hwctl is there, ProtocolError on another version."""
         self.url = url
         self._bus = bus
-        self._moved = self._head = self._tail = 0  # bytes of the rings, modulo 2**32
+        self._moved = 0
+        self._head = self._tail = 0  # bytes of the rings, modulo 2**32
+        self._taken = 0  # COMMAND_HEAD as it was seen last
         self._pending: deque[tuple[int, Command]] = deque()  # numbers from 1 on, as STARTED counts
         self._replies: dict[int, bytes] = {}
         self._posted: deque[int] = deque()
@@ -82,15 +80,12 @@ class MailboxLink:
             raise TargetError(
                 f"{self.url}: {identity:#010x} is not what a board of hwctl begins with; load its bitstream"
             )
-        if version != PROTOCOL_VERSION:
-            raise ProtocolError(
-                f"{self.url} speaks protocol {version}, this hwctl {PROTOCOL_VERSION}; update the older one"
-            )
+        check_version(self.url, version)
         self._rings = {COMMANDS.name: commands, REPLIES.name: replies}
         state = self._state()
         self.before = Before(state["SESSION"], state["STARTED"], state["EXECUTED"])
         """For a host that goes on where another one crashed."""
-        self._rest(state["SAFES"], SAFE_TIMEOUT)
+        self._rest()
         session = secrets.randbelow(2**32 - 1) + 1
         deadline = time.monotonic() + OPEN_TIMEOUT
         while self._state()["SESSION"] != session:
@@ -143,7 +138,7 @@ class MailboxLink:
         try:
             if not self._dead:
                 self._settle(0)
-                self._rest(self._state()["SAFES"], SAFE_TIMEOUT)
+                self._rest()
         except (BoardError, LinkError):
             pass  # the run that posted it is over, or nobody is there to be told
         finally:
@@ -166,11 +161,7 @@ class MailboxLink:
         """Look at replies of posted commands until no more than `most` are open."""
         while len(self._posted) > most:
             number = self._posted.popleft()
-            reply = self._reply_to(number)
-            if isinstance(reply, Refused):
-                aborted = reply.refusal == Refusal.ABORTED
-                told = "read its cells back" if aborted else "nothing of it was executed"
-                raise BoardError(f"{self.url} refused command {number}: {reply.detail}; {told}")
+            check_posted(self.url, f"command {number}", self._reply_to(number))
 
     def _reply_to(self, number: int) -> Reply:
         self._wait(lambda: number in self._replies)
@@ -182,12 +173,9 @@ class MailboxLink:
         """Put records into the ring, as many in one transfer as there is room for."""
         if self._closed:
             raise LinkClosed(f"{self.url} is closed", "open it again")
+        records = [self._record(command) for command in commands]  # all, before one of them counts
         numbers, batch = [], b""
-        for command in commands:
-            raw = encode_command(command)
-            record = np.array([len(raw), reply_bytes(command)], WORDS).tobytes() + raw
-            record += bytes(-len(record) % WORD_BYTES)
-            self._check(command, record)
+        for command, record in zip(commands, records, strict=True):
             if len(batch) + len(record) > self._room():
                 self._put(batch)
                 batch = b""
@@ -199,21 +187,22 @@ class MailboxLink:
         self._put(batch)
         return numbers
 
-    def _check(self, command: Command, record: bytes) -> None:
-        """Refuse what no ring takes."""
-        answer = record_bytes(map_.REPLY_HEADER_BYTES, reply_bytes(command))
+    def _record(self, command: Command) -> bytes:
+        """Return a command as it stands in its ring. Raises LimitError on what no ring takes."""
+        raw, reserve = encode_command(command), reply_bytes(command)
+        record = np.array([len(raw), reserve], WORDS).tobytes() + raw
+        record += bytes(-len(record) % WORD_BYTES)
+        answer = record_bytes(map_.REPLY_HEADER_BYTES, reserve)
         for name, size in ((COMMANDS.name, len(record)), (REPLIES.name, answer)):
             if size > self._rings[name]:
                 raise LimitError(f"{command_name(command)} takes {size} bytes of {name}, which has {self._rings[name]}")
+        return record
 
     def _wait_for_room(self, needed: int) -> None:
         self._wait(lambda: needed <= self._room())
 
     def _room(self) -> int:
         return self._rings[COMMANDS.name] - (self._tail - self._taken) % 2**32
-
-    _taken = 0
-    """COMMAND_HEAD as it was seen last."""
 
     def _put(self, batch: bytes) -> None:
         if not batch:
@@ -239,11 +228,13 @@ class MailboxLink:
             raw += self._words(REPLIES.offset, (waiting - first) // WORD_BYTES).tobytes()
         self._head = tail
         self._set("REPLY_HEAD", tail)
-        while raw:
-            length = int.from_bytes(raw[: map_.REPLY_HEADER_BYTES], "little")
+        begin = 0
+        while begin < waiting:
+            body = begin + map_.REPLY_HEADER_BYTES
+            length = int.from_bytes(raw[begin:body], "little")
             number, _ = self._pending.popleft()
-            self._replies[number] = raw[map_.REPLY_HEADER_BYTES :][:length]
-            raw = raw[record_bytes(map_.REPLY_HEADER_BYTES, length) :]
+            self._replies[number] = raw[body : body + length]
+            begin += record_bytes(map_.REPLY_HEADER_BYTES, length)
 
     def _wait(self, done: Callable[[], bool]) -> None:
         """Look at the board until `done`. Raises LinkTimeout where nothing moves for STUCK_TIMEOUT."""
@@ -255,7 +246,7 @@ class MailboxLink:
             self._collect(state["REPLY_TAIL"])
             if self._safe_wanted.is_set():
                 self._safe_wanted.clear()
-                self._rest(state["SAFES"], SAFE_TIMEOUT)
+                self._rest()
             if state["STATUS"] >> map_.BAD_RECORD_BIT & 1:
                 raise LinkClosed(f"{self.url} met a record that cannot be", "open it again and read the cells back")
             now, moved = time.monotonic(), tuple(state.values())
@@ -269,15 +260,14 @@ class MailboxLink:
             if looks > LOOKS:
                 time.sleep(POLL_PAUSE)
 
-    def _rest(self, safes: int, timeout: float) -> None:
-        """Bring the array to rest. safes: how often it was before."""
+    def _rest(self) -> None:
+        """Bring the array to rest."""
+        safes = self._state()["SAFES"]
         self._set("CONTROL", SAFE)
-        deadline = time.monotonic() + timeout
-        state = self._state()
-        while state["SAFES"] == safes:
+        deadline = time.monotonic() + SAFE_TIMEOUT
+        while (state := self._state())["SAFES"] == safes:
             if time.monotonic() > deadline:
                 raise LinkTimeout(f"{self.url} does not come to rest", "switch the array's supply off")
-            state = self._state()
         running = state["STOPPED"]
         executed = running - 1 if running else state["EXECUTED"]  # which soon counts the stopped one, too
         self._stopped = BoardState(executed, running, state["STOPPED_PROGRESS"])

@@ -22,7 +22,6 @@ class MmioBus:
 
     def __init__(self, mmio: Any) -> None:
         """Take a `pynq.MMIO` of at least RANGE bytes."""
-        self.name = f"MMIO at {mmio.base_addr:#x}"
         self._mmio = mmio
         self._mapped = isinstance(mmio.array, np.ndarray)
         self._blocks = mmio.device.has_capability("REGISTER_RW")

@@ -1,7 +1,7 @@
 """Tests with the real pynq, in an environment that has it.
 
 pip install '.[test,gateware,pynq]'
-python -m pytest tests/zynq
+    python -m pytest tests/zynq
 """
 
 import sys

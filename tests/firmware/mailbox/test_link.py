@@ -11,7 +11,7 @@ from hwctl.emulator.board import EmulatedBoard
 from hwctl.errors import LimitError, LinkClosed, LinkTimeout, ProtocolError, TargetError
 from hwctl.links import mailbox
 from hwctl.links.mailbox import MailboxLink
-from hwctl.protocol import commands, registers
+from hwctl.protocol import commands, registers, replies
 from hwctl.protocol.codec import encode_reply
 from hwctl.protocol.codes import Feature, Refusal, ShapePer
 from hwctl.protocol.packing import Region
@@ -53,7 +53,7 @@ class Calls:
     """Counts transfers and words of a bus."""
 
     def __init__(self, bus):
-        self.bus, self.name, self.calls, self.words = bus, bus.name, 0, 0
+        self.bus, self.calls, self.words = bus, 0, 0
 
     def read_words(self, offset, count):
         self.calls, self.words = self.calls + 1, self.words + count
@@ -69,8 +69,6 @@ class Calls:
 
 class Memory:
     """Another core: words that stay as they are."""
-
-    name = "memory"
 
     def __init__(self, *words):
         self.words = np.zeros(registers.RANGE // 4, "<u4")
@@ -150,9 +148,10 @@ def test_what_no_ring_takes_is_refused_before_it_is_sent(link):
     before = link._bus.read(offset_of("COMMAND_TAIL"))
     big = np.zeros((300, 60), np.int8)
     with pytest.raises(LimitError, match="which has"):
-        link.execute(commands.Vmm(Region(0, 60, 0, 60), big, 0, 0))
+        link.execute_all([commands.Status(), commands.Vmm(Region(0, 60, 0, 60), big, 0, 0)])
     assert link._bus.read(offset_of("COMMAND_TAIL")) == before
     link.execute(commands.Status())
+    assert isinstance(link.execute(commands.Identify()), replies.Identity), "replies belong to their commands"
 
 
 def test_a_board_that_does_not_go_on_is_named_with_its_command(link, bus, monkeypatch):

@@ -55,6 +55,16 @@ def shapes(host):
         assert isinstance(decode_reply(raw), replies.Done)
 
 
+def begin_pulses(host, count):
+    """Send PULSES so many times. Returns how many commands were executed before."""
+    shapes(host)
+    executed = host.get("EXECUTED")
+    for _ in range(count):
+        host.put(PULSES, RESERVE)
+    host.go()
+    return executed
+
+
 def test_a_board_says_what_it_is(bus):
     found = {register.name: bus.read(register.offset) for register in REGISTERS}
     assert found["IDENTITY"].to_bytes(4, "little") == b"hwct"
@@ -119,11 +129,7 @@ def test_a_tail_that_cannot_be_stops_the_session(host, tail):
 
 
 def test_safe_stops_what_runs_and_aborts_what_waits(host):
-    shapes(host)
-    executed = host.get("EXECUTED")
-    for _ in range(3):
-        host.put(PULSES, RESERVE)
-    host.go()
+    executed = begin_pulses(host, 3)
     host.wait("STARTED", executed + 1)
     host.bus.run(20_000)
     host.set("CONTROL", 1 << registers.SAFE_BIT)
@@ -146,11 +152,7 @@ def test_safe_at_rest_stops_nothing(host):
 
 
 def test_a_new_host_finds_what_was_executed_and_takes_over(host):
-    shapes(host)
-    executed = host.get("EXECUTED")
-    for _ in range(4):
-        host.put(PULSES, RESERVE)
-    host.go()
+    executed = begin_pulses(host, 4)
     host.wait("EXECUTED", executed + 2)
     host.wait("STARTED", executed + 3)
     host.set("SESSION", 99)  # too early: a command is in execution
