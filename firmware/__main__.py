@@ -79,11 +79,14 @@ def load(
 
 @app.command()
 def boards() -> None:
-    """List the boards that bitstreams can be built for; those with a star have settings of their own."""
+    """List the boards that can be built for; those with a star have settings of their own."""
     from firmware.boards import BUILDS, platforms  # noqa: PLC0415
+    from firmware.zynq.design import DESIGNS  # noqa: PLC0415
 
     for name in platforms():
         typer.echo(f"{name} *" if name in BUILDS else name)
+    for name in DESIGNS:
+        typer.echo(f"{name} (Vivado makes its bitstream)")
 
 
 @app.command()
@@ -97,19 +100,22 @@ def build(
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Compare with the committed one, write nothing.")] = False,
 ) -> None:
-    """Build a bitstream with the tools from PyPI. The same sources and tools give the same bytes."""
+    """Build a bitstream with the tools from PyPI. The same sources and tools give the same bytes.
+
+    For a Zynq, write what Vivado builds its bitstream of: Verilog, Tcl and the HWH.
+    """
     from firmware import manifest  # noqa: PLC0415
     from firmware.boards import build_of  # noqa: PLC0415
     from firmware.build import build as run  # noqa: PLC0415
-    from firmware.errors import BuildError  # noqa: PLC0415
+    from firmware.zynq.design import DESIGNS  # noqa: PLC0415
 
     changes = {name: value for name, value in (("rows", rows), ("cols", cols), ("lanes", lanes)) if value is not None}
+    if board in DESIGNS:
+        _build_zynq(board, changes, out or manifest.FOLDER, check)
+        return
     built = run(board, build_of(board, changes))
     if check:
-        known = manifest.read().get(board, {}).get("sha256")
-        if known != built.entry["sha256"]:
-            raise BuildError(f"{board}: {built.entry['sha256']} was built, the manifest has {known}; build it anew")
-        typer.echo(f"{board}: {known}, as committed")
+        _compare(board, manifest.read().get(board, {}).get("sha256"), built.entry["sha256"])
         return
     path = manifest.store(board, built, out or manifest.FOLDER)
     entry = built.entry
@@ -117,6 +123,28 @@ def build(
         f"{path}: {entry['rows']} x {entry['cols']}, {entry['fmax_hz'] / 1e6:.1f} MHz reached for "
         f"{entry['clock_hz'] / 1e6:g} MHz, {entry['resources']}"
     )
+
+
+def _build_zynq(board: str, changes: dict[str, int], folder: Path, check: bool) -> None:
+    from firmware import manifest  # noqa: PLC0415
+    from firmware.zynq.build import build_zynq  # noqa: PLC0415
+    from firmware.zynq.design import design_of  # noqa: PLC0415
+
+    built = build_zynq(board, design_of(board, changes))
+    if check:
+        _compare(board, manifest.read(table=manifest.DESIGN).get(board, {}).get("sha256"), built.entry["sha256"])
+        return
+    path = manifest.store_design(board, built, folder)
+    entry = built.entry
+    typer.echo(f"{path}: {entry['rows']} x {entry['cols']}, {entry['estimate']}; {entry['note']}")
+
+
+def _compare(board: str, known: object, found: object) -> None:
+    from firmware.errors import BuildError  # noqa: PLC0415
+
+    if known != found:
+        raise BuildError(f"{board}: {found} was built, the manifest has {known}; build it anew")
+    typer.echo(f"{board}: {known}, as committed")
 
 
 @app.command()

@@ -1,9 +1,10 @@
 """A whole board: front end, command engine, array port, emulated array."""
 
 import hashlib
+from collections.abc import Callable
 
 from amaranth.back import rtlil
-from amaranth.hdl import DomainRenamer, Module
+from amaranth.hdl import DomainRenamer, Elaboratable, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
@@ -80,9 +81,13 @@ def core_of(
 
 
 def build_id(parameters: Parameters, chip: Chip, key: int, *, initial: bool) -> str:
-    """Return the name of a build: a hash of everything that is in it, but for the name itself."""
-    board = Board(parameters, chip, key, build=_name(UNNAMED), initial=initial)
-    text = rtlil.convert(board, name=TOP, emit_src=False)
+    """Return the name of a build behind a UART: a hash of everything that is in it, but for the name itself."""
+    return name_of(lambda build: Board(parameters, chip, key, build=build, initial=initial), TOP)
+
+
+def name_of(design: Callable[[str], Elaboratable], top: str) -> str:
+    """Return the name of a build: the hash of what `design` returns for a name of the same length."""
+    text = rtlil.convert(design(_name(UNNAMED)), name=top, emit_src=False)
     return _name(hashlib.sha256(text.encode()).hexdigest()[: len(UNNAMED)])
 
 

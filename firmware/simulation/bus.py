@@ -1,6 +1,7 @@
 """A simulated board on a bus: the Verilated AXI4-Lite slave, called by ctypes."""
 
 import ctypes
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from hwctl.devices.chip import Chip
 
 HARNESS = Path(__file__).with_name("bus.cpp")
 LIBRARY = "board.so"
+MOST_AT_ONCE = 50_000  # clock cycles that pass between two transfers, however long a host takes
 RESPONSE = -(1 << 63)  # added to a response, where a read has no word
 
 
@@ -36,11 +38,16 @@ def library_of(parameters: Parameters, chip: Chip, key: int, *, build: str) -> P
 
 
 class SimulatedBus:
-    """The master's side of the bus. Addresses are byte offsets of whole words. Time passes with accesses alone."""
+    """The master's side of the bus. Addresses are byte offsets of whole words."""
 
-    def __init__(self, library: Path, pace: int = 0) -> None:
-        """Power the board up. pace: clock cycles that pass before each transfer, as a host takes its time."""
-        self._pace = pace
+    def __init__(self, library: Path, clock: float = 0.0) -> None:
+        """Power the board up.
+
+        clock: Hz at which the time that a host takes between transfers passes for the board, too; a simulation that
+        keeps up with it is far slower than a board's clock. 0: time passes with accesses and in `run` alone.
+        """
+        self._clock = clock
+        self._left = time.perf_counter()
         self._library = library = ctypes.CDLL(str(library))
         library.bus_new.restype = ctypes.c_void_p
         library.bus_read.restype = ctypes.c_int64
@@ -67,14 +74,20 @@ class SimulatedBus:
 
     def write_words(self, address: int, words: NDArray[np.uint32]) -> None:
         """Write words one after the other; errors as in `write`."""
-        self.run(self._pace)
+        self._catch_up()
         for n, word in enumerate(words.tolist()):
             self.write(address + 4 * n, word)
+        self._left = time.perf_counter()
 
     def read_words(self, address: int, count: int) -> NDArray[np.uint32]:
         """Read words one after the other; errors as in `read`."""
-        self.run(self._pace)
-        return np.array([self.read(address + 4 * n) for n in range(count)], np.uint32)
+        self._catch_up()
+        found = np.array([self.read(address + 4 * n) for n in range(count)], np.uint32)
+        self._left = time.perf_counter()
+        return found
+
+    def _catch_up(self) -> None:
+        self.run(min(MOST_AT_ONCE, round(self._clock * (time.perf_counter() - self._left))))
 
     def run(self, cycles: int) -> None:
         """Let clock cycles pass."""

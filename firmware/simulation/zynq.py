@@ -1,38 +1,21 @@
 """A Zynq without a board, for pynq: import this module, and pynq finds a device whose fabric is the simulated board.
 
 pynq is the real one, and so is its `Overlay`; what is loaded is the HWH beside the file that is named, and in the place
-of the bitstream's content the Verilated board. Options come from the environment variable HWCTL_ZYNQ, as
-`device=reram-es&rows=16&cols=12&seed=1`.
+of the bitstream's content the Verilated board that `firmware.simulation.options` makes.
 """
 
-import os
 from typing import Any
-from urllib.parse import parse_qsl
 
 import numpy as np
 from pynq.pl_server.device import Device
 from pynq.pl_server.hwh_parser import _HWHZynq, get_hwh_name  # HWH is the one of the machine that this runs on
 
-from firmware.parameters import Parameters
-from firmware.simulation.bus import SimulatedBus, library_of
+from firmware.simulation.bus import SimulatedBus
+from firmware.simulation.options import simulated_bus
 from firmware.zynq.design import DESIGNS
-from hwctl.devices import presets
-from hwctl.devices.chip import fabricate, noise_key
 
-OPTIONS = "HWCTL_ZYNQ"
-PACE = 100  # clock cycles between two transfers: 2 us at 50 MHz, about what a call of pynq takes
+CLOCK = 5e6  # Hz; see `SimulatedBus`
 FIRST = 1000  # priority among pynq's kinds of devices
-
-
-def simulated_bus() -> SimulatedBus:
-    """Power a board up, with the chip that OPTIONS asks for."""
-    options = {"device": "reram-es", "rows": "16", "cols": "12", "seed": "1", "lanes": "1"}
-    options |= dict(parse_qsl(os.environ.get(OPTIONS, "")))
-    device, rows, cols, seed, lanes = (options[name] for name in ("device", "rows", "cols", "seed", "lanes"))
-    chip = fabricate(presets.get(device), int(rows), int(cols), int(seed))
-    parameters = Parameters(rows=int(rows), cols=int(cols), lanes=int(lanes))
-    library = library_of(parameters, chip, noise_key(int(seed)), build="simulated Zynq")
-    return SimulatedBus(library, PACE)
 
 
 class SimulatedZynq(Device):  # type: ignore[misc]
@@ -66,7 +49,7 @@ class SimulatedZynq(Device):  # type: ignore[misc]
 
     def download(self, bitstream: Any, parser: Any = None) -> None:
         """Power the board up."""
-        self._bus = simulated_bus()
+        self._bus = simulated_bus(CLOCK)
         super().post_download(bitstream, parser, self.name)
 
     def read_registers(self, address: int, length: int) -> bytes:

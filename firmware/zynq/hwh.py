@@ -8,7 +8,7 @@ from xml.etree import ElementTree as Xml
 from firmware.zynq.design import ZynqDesign
 from hwctl.protocol.registers import CORE_VERSION, REGISTERS, VLNV, WORD_BYTES, Access, Register
 
-IO_PLL = 1_000_000_000  # Hz: 33.333 MHz * 30, what PYNQ's boot files set
+IO_PLL = 1_000_000_000  # Hz: 20 times the 50 MHz at which both boards clock their processing system
 CLOCKS = 4
 PORT, SLAVE = "M_AXI_GP0", "S_AXI"
 

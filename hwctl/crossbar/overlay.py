@@ -15,7 +15,7 @@ import pynq
 
 from hwctl.crossbar.driver import Crossbar
 from hwctl.links.mailbox import MailboxLink
-from hwctl.links.mmio import MmioBus
+from hwctl.links.mmio import mmio_bus
 from hwctl.protocol.registers import CORE_VERSION, VLNV
 
 
@@ -30,7 +30,7 @@ class CrossbarDriver(pynq.DefaultIP):  # type: ignore[misc]
     @cached_property
     def crossbar(self) -> Crossbar:
         """The crossbar, opened at its first use. Errors as of `Crossbar.open`."""
-        return Crossbar(MailboxLink(MmioBus(self.mmio), "pynq:"))
+        return Crossbar(MailboxLink(mmio_bus(self.mmio), "pynq:"))
 
     @property
     def read(self) -> Any:

@@ -25,12 +25,13 @@ from hwctl.protocol.sizes import reply_bytes
 STUCK_TIMEOUT = 60.0  # s in which a command must have come further
 SAFE_TIMEOUT = 5.0  # s until the array must be at rest
 OPEN_TIMEOUT = 5.0  # s until a new session must have begun
-POLL_PAUSE = 1e-4  # s between looks, once the first LOOKS have shown nothing
-LOOKS = 100
+LOOKS = 10  # at the board, one right after the other; then pauses that are a PAUSE_SHARE of the time waited so far
+PAUSE_SHARE = 0.25
+LONGEST_PAUSE = 0.01  # s
 MOST_POSTED = 16  # commands whose replies nobody waits for
 WORDS = np.dtype("<u4")
 SAFE = 1 << map_.SAFE_BIT
-_STATE = tuple(register.name for register in map_.REGISTERS if register.offset >= offset_of("STATUS"))
+_NAMES = tuple(register.name for register in map_.REGISTERS)
 
 
 class Bus(Protocol):
@@ -82,13 +83,13 @@ class MailboxLink:
             )
         check_version(self.url, version)
         self._rings = {COMMANDS.name: commands, REPLIES.name: replies}
-        state = self._state()
+        state = self._registers("SESSION", "EXECUTED")
         self.before = Before(state["SESSION"], state["STARTED"], state["EXECUTED"])
         """For a host that goes on where another one crashed."""
         self._rest()
         session = secrets.randbelow(2**32 - 1) + 1
         deadline = time.monotonic() + OPEN_TIMEOUT
-        while self._state()["SESSION"] != session:
+        while self._registers("SESSION", "SESSION")["SESSION"] != session:
             self._set("SESSION", session)
             if time.monotonic() > deadline:
                 raise LinkTimeout(f"{self.url} begins no session", "load its bitstream again")
@@ -239,9 +240,9 @@ class MailboxLink:
     def _wait(self, done: Callable[[], bool]) -> None:
         """Look at the board until `done`. Raises LinkTimeout where nothing moves for STUCK_TIMEOUT."""
         seen: tuple[int, ...] = ()
-        deadline, looks = 0.0, 0
+        began, deadline, looks = time.monotonic(), 0.0, 0
         while not done():
-            state = self._state()
+            state = self._registers("STATUS", "PROGRESS")
             self._taken = state["COMMAND_HEAD"]
             self._collect(state["REPLY_TAIL"])
             if self._safe_wanted.is_set():
@@ -251,21 +252,21 @@ class MailboxLink:
                 raise LinkClosed(f"{self.url} met a record that cannot be", "open it again and read the cells back")
             now, moved = time.monotonic(), tuple(state.values())
             if moved != seen:
-                seen, deadline, looks = moved, now + STUCK_TIMEOUT, 0
+                seen, deadline = moved, now + STUCK_TIMEOUT
             elif now > deadline:
                 number, command = self._pending[0]
                 what = f"{self.url} did not go on with command {number} ({command_name(command)})"
                 raise LinkTimeout(what, "load its bitstream again and read the cells back")
             looks += 1
             if looks > LOOKS:
-                time.sleep(POLL_PAUSE)
+                self._safe_wanted.wait(min(LONGEST_PAUSE, PAUSE_SHARE * (now - began)))
 
     def _rest(self) -> None:
         """Bring the array to rest."""
-        safes = self._state()["SAFES"]
+        safes = self._registers("SAFES", "SAFES")["SAFES"]
         self._set("CONTROL", SAFE)
         deadline = time.monotonic() + SAFE_TIMEOUT
-        while (state := self._state())["SAFES"] == safes:
+        while (state := self._registers("EXECUTED", "STOPPED_PROGRESS"))["SAFES"] == safes:
             if time.monotonic() > deadline:
                 raise LinkTimeout(f"{self.url} does not come to rest", "switch the array's supply off")
         running = state["STOPPED"]
@@ -274,9 +275,10 @@ class MailboxLink:
 
     # -- words ---------------------------------------------------------------------------------------------------------
 
-    def _state(self) -> dict[str, int]:
-        """Read all that changes, in one transfer."""
-        return dict(zip(_STATE, self._words(offset_of(_STATE[0]), len(_STATE)).tolist(), strict=True))
+    def _registers(self, first: str, last: str) -> dict[str, int]:
+        """Read registers that follow one another, in one transfer."""
+        names = _NAMES[_NAMES.index(first) : _NAMES.index(last) + 1]
+        return dict(zip(names, self._words(offset_of(first), len(names)).tolist(), strict=True))
 
     def _words(self, offset: int, count: int) -> NDArray[np.uint32]:
         self._moved += WORD_BYTES * count

@@ -9,43 +9,96 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwctl.errors import TargetError
-from hwctl.links.mailbox import WORDS, MailboxLink
+from hwctl.errors import LinkClosed, TargetError
+from hwctl.links.mailbox import WORDS, Bus, MailboxLink
 from hwctl.links.target import Target
 from hwctl.protocol.registers import RANGE, VLNV, WORD_BYTES
 
+WORD = 0xFFFF_FFFF
 INSTALL = "install it with pip install 'pynq==3.1.2', or reach the board with 'hwctl serve' on it and socket://"
 
 
-class MmioBus:
-    """A pynq MMIO, with as few calls as its device allows."""
+class MappedBus:
+    """Registers in the memory of this program, as on a PYNQ board. mmio: a `pynq.MMIO` of at least RANGE bytes."""
 
     def __init__(self, mmio: Any) -> None:
-        """Take a `pynq.MMIO` of at least RANGE bytes."""
-        self._mmio = mmio
-        self._mapped = isinstance(mmio.array, np.ndarray)
-        self._blocks = mmio.device.has_capability("REGISTER_RW")
+        """Take a mapped range."""
+        self._array = mmio.array
 
     def read_words(self, offset: int, count: int) -> NDArray[np.uint32]:
-        """Read words that follow one another: in one call, but on remote devices, which have none for that."""
-        mmio, first = self._mmio, offset // WORD_BYTES
-        if self._mapped:
-            return np.array(mmio.array[first : first + count], WORDS)
-        if self._blocks:
-            raw = mmio.device.read_registers(mmio.base_addr + offset, WORD_BYTES * count)
-            return np.frombuffer(raw, WORDS)
-        return np.array([mmio.read(offset + WORD_BYTES * n) for n in range(count)], WORDS)
+        """Read words that follow one another, in one transfer."""
+        first = offset // WORD_BYTES
+        return np.array(self._array[first : first + count], WORDS)
 
     def write_words(self, offset: int, words: NDArray[np.uint32]) -> None:
-        """Write words that follow one another, in one call."""
-        if self._mapped:
-            first = offset // WORD_BYTES
-            self._mmio.array[first : first + len(words)] = words
-        else:
-            self._mmio.write(offset, words.astype(WORDS).tobytes())
+        """Write words that follow one another, in one transfer."""
+        first = offset // WORD_BYTES
+        self._array[first : first + len(words)] = words
 
     def close(self) -> None:
         """Keep the overlay as it is: pynq holds it."""
+
+
+class BlockBus:
+    """Registers that a device reads and writes as blocks of bytes. mmio: as in `MappedBus`."""
+
+    def __init__(self, mmio: Any) -> None:
+        """Take a range of a device with the capability REGISTER_RW."""
+        self._mmio = mmio
+
+    def read_words(self, offset: int, count: int) -> NDArray[np.uint32]:
+        """Read words that follow one another, in one call of pynq."""
+        raw = self._mmio.device.read_registers(self._mmio.base_addr + offset, WORD_BYTES * count)
+        return np.frombuffer(raw, WORDS)
+
+    def write_words(self, offset: int, words: NDArray[np.uint32]) -> None:
+        """Write words that follow one another, in one call of pynq."""
+        self._mmio.write(offset, words.astype(WORDS).tobytes())
+
+    def close(self) -> None:
+        """Keep the overlay as it is: pynq holds it."""
+
+
+class RemoteBus(BlockBus):
+    """Registers at the other end of PYNQ.remote: blocks are written in one call; words are read one by one."""
+
+    def __init__(self, mmio: Any) -> None:
+        """Take a range of a remote device."""
+        import grpc  # noqa: PLC0415  comes with pynq, and is needed for its error alone
+
+        super().__init__(mmio)
+        self._errors = (grpc.RpcError, RuntimeError)  # the line's, and what the server says
+
+    def read_words(self, offset: int, count: int) -> NDArray[np.uint32]:
+        """Read words that follow one another. Raises LinkClosed where the device is gone."""
+        try:
+            found = [self._mmio.read(offset + WORD_BYTES * n) for n in range(count)]
+        except self._errors as error:
+            raise _lost(error) from None
+        return np.array([word & WORD for word in found], WORDS)  # a word is an int32 in gRPC's answer
+
+    def write_words(self, offset: int, words: NDArray[np.uint32]) -> None:
+        """Write words that follow one another, in one call of pynq. Raises LinkClosed where the device is gone."""
+        try:
+            super().write_words(offset, words)
+        except self._errors as error:
+            raise _lost(error) from None
+
+
+def _lost(error: Exception) -> LinkClosed:
+    said = getattr(error, "details", error.__str__)()
+    return LinkClosed(
+        f"pynq: the remote device is gone: {said}", "see that its server runs, and load the overlay again"
+    )
+
+
+def mmio_bus(mmio: Any) -> Bus:
+    """Return the way to the registers of a `pynq.MMIO` that takes the fewest calls on its device."""
+    if mmio.device.has_capability("MEMORY_MAPPED"):
+        return MappedBus(mmio)
+    if mmio.device.has_capability("REGISTER_RW"):
+        return BlockBus(mmio)
+    return RemoteBus(mmio)
 
 
 def open_pynq(target: Target) -> MailboxLink:
@@ -66,7 +119,7 @@ def open_pynq(target: Target) -> MailboxLink:
             f"target '{target.url}': {name} has {core['addr_range']:#x} bytes of {RANGE:#x}; build it anew"
         )
     mmio = pynq.MMIO(core["phys_addr"], core["addr_range"], device=overlay.device)
-    return MailboxLink(MmioBus(mmio), target.url)
+    return MailboxLink(mmio_bus(mmio), target.url)
 
 
 def _overlay(pynq: Any, target: Target) -> Any:

@@ -71,6 +71,10 @@ _PARTS = (
         Field("safe", SAFE_BIT, 1, "Write 1: bring the array to rest; reads 0"),
         Field("interrupt", INTERRUPT_BIT, 1, "Whether the pin `irq` is high while a reply waits"),
     )),
+    ("SESSION", _RW, "A host's number, not 0. Writing it empties both rings and sets the counts to 0, where no command "
+     "is in execution; else it stays", ()),
+    ("COMMAND_TAIL", _RW, "Bytes that the host has put into COMMANDS in this session, modulo 2^32", ()),
+    ("REPLY_HEAD", _RW, "Bytes that the host has taken from it", ()),
     ("STATUS", _R, "What the board does", (
         Field("executing", EXECUTING_BIT, 1, "A command is in execution"),
         Field("safe_pending", SAFE_PENDING_BIT, 1, "A SAFE waits for the array to come to rest"),
@@ -78,15 +82,11 @@ _PARTS = (
         Field("driving", DRIVING_BIT, 1, "The array is busy"),
         Field("bad_record", BAD_RECORD_BIT, 1, "A record's length cannot be; nothing more is taken until SESSION"),
     )),
-    ("SESSION", _RW, "A host's number, not 0. Writing it empties both rings and sets the counts to 0, where no command "
-     "is in execution; else it stays", ()),
-    ("COMMAND_TAIL", _RW, "Bytes that the host has put into COMMANDS in this session, modulo 2^32", ()),
     ("COMMAND_HEAD", _R, "Bytes that the board has taken from it", ()),
     ("REPLY_TAIL", _R, "Bytes that the board has put into REPLIES in this session, modulo 2^32", ()),
-    ("REPLY_HEAD", _RW, "Bytes that the host has taken from it", ()),
+    ("PROGRESS", _R, "How far the last command that began has come, as in PONG", ()),
     ("STARTED", _R, "Commands of this session that have begun", ()),
     ("EXECUTED", _R, "Commands of this session that have ended, aborted ones included", ()),
-    ("PROGRESS", _R, "How far the last command that began has come, as in PONG", ()),
     ("SAFES", _R, "Times that the array came to rest because CONTROL.safe was written", ()),
     ("STOPPED", _R, "Number of the command that the last SAFE stopped in execution; 0: none", ()),
     ("STOPPED_PROGRESS", _R, "How far that command had come, as in SAFE_DONE", ()),

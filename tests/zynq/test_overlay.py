@@ -12,7 +12,8 @@ import pytest
 from trained import trained
 
 import hwctl.crossbar.overlay
-from firmware.simulation.zynq import OPTIONS, SimulatedZynq
+from firmware.simulation.options import OPTIONS
+from firmware.simulation.zynq import SimulatedZynq
 from firmware.zynq.design import DESIGNS
 from firmware.zynq.hwh import hwh
 from hwctl.crossbar import Crossbar

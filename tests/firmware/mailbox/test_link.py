@@ -20,7 +20,8 @@ from tests.firmware.simulation.geometry import COLS, LANES, ROWS
 
 pytestmark = pytest.mark.slow  # a model is compiled
 
-DEVICE, KEY, PACE = "reram-es", 77, 100
+DEVICE, KEY = "reram-es", 77
+CLOCK = 5e6  # Hz
 WHOLE = Region(0, ROWS, 0, COLS)
 
 
@@ -36,7 +37,7 @@ def library(chip):
 
 @pytest.fixture
 def bus(library):
-    opened = SimulatedBus(library, PACE)
+    opened = SimulatedBus(library, CLOCK)
     yield opened
     SimulatedBus.close(opened)
 
