@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numba
 from platformdirs import user_cache_path
 
 from hwctl import __version__
+from hwctl.packages import installed, need
 
 _Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
 
@@ -19,13 +19,24 @@ def cache_folder(source: Path) -> Path:
 
     Set HWCTL_CACHE_DIR to keep it elsewhere than in the user's cache folder.
     """
+    import numba  # noqa: PLC0415  absent on 32-bit Arm
+
     root = os.environ.get("HWCTL_CACHE_DIR")
     digest = hashlib.sha256(source.read_bytes()).hexdigest()[:12]
     return (Path(root) if root else user_cache_path("hwctl")) / f"kernels-{__version__}-{numba.__version__}-{digest}"
 
 
-def compiler(source: Path) -> Callable[[_Kernel], _Kernel]:
-    """Return a decorator that compiles a kernel of file `source` on its first call."""
+def compiler(source: Path, what: str | None = None) -> Callable[[_Kernel], _Kernel]:
+    """Return a decorator that compiles a kernel of file `source` on its first call.
+
+    what: that is no use uncompiled, for MissingPackage where numba is not installed; None: loops run as Python there.
+    """
+    if what is not None:
+        need("numba", what)
+    elif not installed("numba"):
+        return lambda kernel: kernel
+    import numba  # noqa: PLC0415
+
     folder = str(cache_folder(source))
 
     def compile_kernel(kernel: _Kernel) -> _Kernel:

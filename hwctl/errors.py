@@ -15,6 +15,7 @@
     │   └── SessionLost     the board was reset or taken over; commands may be in doubt
     ├── BoardError          the board refused a command, or SAFE stopped it
     │   └── Unsupported     the board lacks this command
+    ├── MissingPackage      a package is not installed that this needs
     ├── OverRange           a converter saturated: the reading is no conductance
     └── Interrupted         stopped by the user after a checkpoint and SAFE
 
@@ -98,6 +99,10 @@ class BoardError(HwctlError):
 
 class Unsupported(BoardError):
     """The board lacks this command."""
+
+
+class MissingPackage(HwctlError):
+    """A package is not installed that this needs, as on machines that have no wheel of it."""
 
 
 class OverRange(HwctlError):

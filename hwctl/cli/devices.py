@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hwctl.cli.output import Json, quantity, write_json
+from hwctl.packages import need
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,8 @@ def devices(
     from hwctl.devices import presets  # noqa: PLC0415  numpy is not needed for --help
     from hwctl.devices.steps import StepModel  # noqa: PLC0415
 
+    if plot is not None:
+        need("matplotlib", "--plot", "make it on a PC")
     chosen = [presets.get(name) for name in names or presets.PRESETS]
     models = [StepModel.of(device) for device in chosen]
     if json is None:

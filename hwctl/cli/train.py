@@ -13,6 +13,7 @@ from rich.console import Console
 from hwctl.cli.output import Json, write_json
 from hwctl.cli.watch import LogPulses, Record, watching
 from hwctl.errors import BadInput, Interrupted, LinkClosed, LinkError, LinkTimeout, SessionLost
+from hwctl.packages import need
 
 if TYPE_CHECKING:
     from hwctl.links.watched import Wrap
@@ -83,6 +84,10 @@ def train(
     from hwctl.training.config import TrainConfig  # noqa: PLC0415
     from hwctl.training.runfolder import RunFolder  # noqa: PLC0415
 
+    # Before a cell is pulsed, not when the first epoch is done.
+    need("h5py", "the checkpoint of a run")
+    if report:
+        need("matplotlib", "the report", "add --no-report")
     if (task is None) == (resume is None):
         raise BadInput("name a task to train, or a run to go on with: 'hwctl train wbc', 'hwctl train --resume FOLDER'")
     if resume is not None:

@@ -13,6 +13,7 @@ from hwctl.crossbar.fallback import event_counts
 from hwctl.errors import LinkError, RunError
 from hwctl.links import Link
 from hwctl.links.watched import WatchedLink
+from hwctl.packages import ON_A_PC, need
 from hwctl.protocol import codes, commands, replies
 from hwctl.protocol.codes import Refusal, ShapePer
 from hwctl.protocol.commands import Command
@@ -158,6 +159,7 @@ class _File:
         self._file: Any = None
 
     def __enter__(self) -> Any:
+        need("h5py", "the pulse log", f"leave out --pulse-log, or {ON_A_PC}")
         import h5py  # noqa: PLC0415  slow to import, and absent on 32-bit Arm
 
         if self._path.exists() and not (self._path.is_file() and h5py.is_hdf5(self._path)):

@@ -66,7 +66,7 @@ class Units:
 
     @cached_property
     def _input_codes(self) -> Callable[..., float]:
-        from hwctl.crossbar.kernels import input_codes  # noqa: PLC0415  numba: slow to import, absent on 32-bit Arm
+        from hwctl.crossbar.kernels import input_codes  # noqa: PLC0415  numba: slow to import
 
         return input_codes
 

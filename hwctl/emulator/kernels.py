@@ -32,7 +32,7 @@ _MOST = 127  # pulses of one cell in one command or event
 _CHUNK = 1024  # cells of a burst: their draws stay in the cache
 _BLOCK = 256  # rows whose int8 products fit an int32 sum
 
-_compiled = compiler(Path(__file__))
+_compiled = compiler(Path(__file__), "the software board")
 
 
 @_compiled

@@ -8,6 +8,7 @@ from hwctl.devices.chip import fabricate, noise_key
 from hwctl.errors import DeviceError, TargetError
 from hwctl.links.link import in_order
 from hwctl.links.target import Target
+from hwctl.packages import need
 from hwctl.protocol.codes import Feature
 from hwctl.protocol.commands import Command, Safe
 from hwctl.protocol.replies import Reply
@@ -59,8 +60,9 @@ class InProcessLink:
 def open_emulator(target: Target) -> InProcessLink:
     """Open `emulator:`; options: device, rows, cols, seed, unformed, lacks, and those of the analog layers.
 
-    Raises TargetError on an unknown or impossible option.
+    Raises TargetError on an unknown or impossible option, MissingPackage without numba.
     """
+    need("numba", f"target '{target.url}'", "name another board, for example --target pynq:")
     # numba takes half a second to import: only where an emulator is opened
     from hwctl.emulator.board import EmulatedBoard  # noqa: PLC0415
     from hwctl.emulator.layers import LAYER_OPTIONS, Layers  # noqa: PLC0415

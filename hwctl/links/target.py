@@ -72,7 +72,10 @@ class Target:
 
 
 def open_link(url: str) -> Link:
-    """Open the board at a target URL. Raises TargetError where no scheme or board of that name exists."""
+    """Open the board at a target URL.
+
+    Raises TargetError where no scheme or board of that name exists, MissingPackage for `emulator:` without numba.
+    """
     target = Target.parse(url)
     found = {point.name: point for point in entry_points(group=GROUP)}
     if target.scheme not in found:

@@ -9,6 +9,8 @@ boards.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from hwctl.packages import need
+
 if TYPE_CHECKING:
     from hwctl.report.html import write_report
     from hwctl.report.plots import write_training_plot
@@ -19,7 +21,7 @@ __all__ = ["DeviceResponse", "LayerSnapshot", "plot_device_response", "write_rep
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name from its module when it is first used."""
+    """Import a public name from its module when it is first used. Raises MissingPackage without matplotlib."""
     homes = {
         "DeviceResponse": "response",
         "LayerSnapshot": "snapshot",
@@ -29,4 +31,6 @@ def __getattr__(name: str) -> object:
     }
     if name not in homes:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if homes[name] != "snapshot":
+        need("matplotlib", "a plot or a report", "make it on a PC")
     return getattr(import_module(f"{__name__}.{homes[name]}"), name)

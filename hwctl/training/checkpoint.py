@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwctl.errors import RunError
+from hwctl.packages import need
 
 FORMAT = 1
 NAME = "checkpoint.h5"
@@ -26,7 +27,10 @@ class Checkpoint:
     """Unit of an array, by the last part of its path."""
 
     def save(self, folder: Path) -> Path:
-        """Write the checkpoint into a run folder under a temporary name, then rename it."""
+        """Write the checkpoint into a run folder under a temporary name, then rename it.
+
+        Raises MissingPackage without h5py.
+        """
         path = folder / NAME
         partial = folder / f".{NAME}.partial"
         try:
@@ -39,8 +43,7 @@ class Checkpoint:
         return path
 
     def _write(self, partial: Path) -> None:
-        import h5py  # noqa: PLC0415  slow to import, and absent on 32-bit Arm
-
+        h5py = _h5py()
         with h5py.File(partial, "w") as file:
             file.attrs["format"] = FORMAT
             file.attrs["values"] = json.dumps(self.values)
@@ -55,9 +58,11 @@ class Checkpoint:
 
     @classmethod
     def load(cls, folder: Path) -> "Checkpoint":
-        """Read a run folder's checkpoint. Raises RunError where it is missing, cut off, or of another format."""
-        import h5py  # noqa: PLC0415
+        """Read a run folder's checkpoint.
 
+        Raises RunError where it is missing, cut off, or of another format, MissingPackage without h5py.
+        """
+        h5py = _h5py()
         path = folder / NAME
         if not path.is_file():
             raise RunError(f"{path} does not exist; start the run without --resume")
@@ -79,3 +84,11 @@ class Checkpoint:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise RunError(f"{path} is no readable checkpoint ({reason}); start the run again") from None
         return cls(values, arrays)
+
+
+def _h5py() -> Any:
+    """Return the module. Raises MissingPackage."""
+    need("h5py", "a checkpoint")
+    import h5py  # noqa: PLC0415  slow to import, and absent on 32-bit Arm
+
+    return h5py

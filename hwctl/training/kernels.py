@@ -20,7 +20,7 @@ _LARGEST = 127.0
 
 _MASK = 0xFFFFFFFF
 
-_compiled = compiler(Path(__file__))
+_compiled = compiler(Path(__file__), "training")
 
 
 @_compiled

@@ -152,3 +152,28 @@ def test_every_kind_of_device_trains(run, tmp_path, device):
     assert found["device"] == device
     assert found["test_accuracy"] > 0.7
     assert np.isfinite(found["train_loss"])
+
+
+WITHOUT = "import sys; sys.modules['{}'] = None"
+
+
+@pytest.mark.parametrize(
+    ("package", "says"),
+    [
+        ("h5py", "the checkpoint of a run needs h5py, which is not installed; 'pip install h5py', or run hwctl on"),
+        ("matplotlib", "the report needs matplotlib, which is not installed; 'pip install matplotlib', or add --no-"),
+    ],
+)
+def test_a_package_that_is_needed_at_the_end_is_missed_at_the_start(spawn, tmp_path, package, says):
+    process = spawn("train", "iris", before=WITHOUT.format(package))
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert says in err
+    assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_report_no_matplotlib_is_needed(spawn):
+    process = spawn("train", "iris", "--no-report", "--epochs", "1", before=WITHOUT.format("matplotlib"))
+    assert process.communicate(timeout=120)[1] == ""
+    assert process.returncode == 0
