@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+START = "from hwctl.cli import main; main()"
+
 
 @pytest.fixture(autouse=True)
 def hwctl_leak_check():
@@ -25,3 +27,25 @@ def run_as_user(tmp_path):
         return done.returncode, done.stdout + done.stderr
 
     return call
+
+
+@pytest.fixture
+def served():
+    """Serve a target by `hwctl serve` in a process of its own. Returns its URL and the process.
+
+    hwctl: the command, where it is another than that of this environment.
+    """
+    started = []
+
+    def call(target, *where, hwctl=(sys.executable, "-c", START), **options):
+        command = [*map(str, hwctl), "serve", target, *map(str, where)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+        started.append(process)
+        url = process.stdout.readline().strip()
+        assert url, process.communicate()
+        return url, process
+
+    yield call
+    for process in reversed(started):  # one may serve a board that an earlier one serves
+        process.terminate()
+        process.communicate(timeout=30)
