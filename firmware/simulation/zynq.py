@@ -4,6 +4,9 @@ pynq is the real one, and so is its `Overlay`; what is loaded is the HWH beside 
 of the bitstream's content the Verilated board that `firmware.simulation.options` makes.
 """
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,13 +16,14 @@ from pynq.pl_server.hwh_parser import _HWHZynq, get_hwh_name  # HWH is the one o
 from firmware.simulation.bus import SimulatedBus
 from firmware.simulation.options import simulated_bus
 from firmware.zynq.design import DESIGNS
+from hwctl.protocol.registers import WORD_BYTES
 
 CLOCK = 5e6  # Hz; see `SimulatedBus`
 FIRST = 1000  # priority among pynq's kinds of devices
 
 
 class SimulatedZynq(Device):  # type: ignore[misc]
-    """A device with registers; calls and words are counted."""
+    """A device with registers; calls, words, and the CPU's seconds in the simulation, are counted."""
 
     _probe_priority_ = FIRST
 
@@ -36,6 +40,7 @@ class SimulatedZynq(Device):  # type: ignore[misc]
         self.timestamp = None
         self.mem_dict: dict[str, Any] = {}
         self.calls = self.words = 0
+        self.seconds = 0.0
         self._base = DESIGNS["pynq-z2"].base
         self._bus: SimulatedBus | None = None
 
@@ -54,17 +59,20 @@ class SimulatedZynq(Device):  # type: ignore[misc]
 
     def read_registers(self, address: int, length: int) -> bytes:
         """Read bytes of whole words."""
-        assert self._bus is not None
-        self._count(length)
-        return self._bus.read_words(address - self._base, length // 4).tobytes()
+        with self._counted(length) as bus:
+            return bus.read_words(address - self._base, length // WORD_BYTES).tobytes()
 
     def write_registers(self, address: int, data: Any) -> None:
         """Write bytes of whole words."""
-        assert self._bus is not None
         raw = bytes(data)
-        self._count(len(raw))
-        self._bus.write_words(address - self._base, np.frombuffer(raw, np.uint32))
+        with self._counted(len(raw)) as bus:
+            bus.write_words(address - self._base, np.frombuffer(raw, np.uint32))
 
-    def _count(self, length: int) -> None:
+    @contextmanager
+    def _counted(self, length: int) -> Iterator[SimulatedBus]:
+        assert self._bus is not None
+        began = time.thread_time()
+        yield self._bus
+        self.seconds += time.thread_time() - began
         self.calls += 1
-        self.words += length // 4
+        self.words += length // WORD_BYTES

@@ -19,6 +19,7 @@ from firmware.zynq.hwh import hwh
 from hwctl.crossbar import Crossbar
 from hwctl.errors import TargetError
 from hwctl.protocol import registers
+from hwctl.protocol.codes import Polarity
 
 CHIP = "device=reram-es&rows=21&cols=20&seed=0"
 HANDOFF = hwh(DESIGNS["pynq-z2"])
@@ -66,10 +67,17 @@ def test_wbc_through_an_overlay_ends_with_the_bits_of_the_software_board(bitfile
     assert trained(f"pynq:{bitfile}", **options)[:2] == trained(f"emulator:?{CHIP}", **options)[:2]
 
 
-def test_bulk_reads_take_few_calls_of_pynq(bitfile, device):
+def pulse(crossbar):
+    (weak_set, *_), (weak_reset, *_) = (crossbar.drive_levels(polarity) for polarity in (Polarity.SET, Polarity.RESET))
+    crossbar.pulse(np.ones((64, 64), int), weak_set, weak_reset)
+
+
+@pytest.mark.parametrize("job", [Crossbar.dump, Crossbar.read, pulse])
+def test_bulk_pulses_and_reads_take_few_calls_of_pynq(bitfile, device, monkeypatch, job):
+    monkeypatch.setenv(OPTIONS, "rows=64&cols=64&lanes=2&seed=1")
     with Crossbar.open(f"pynq:{bitfile}") as crossbar:
         before = device.calls, device.words
-        crossbar.dump()
+        job(crossbar)
         calls, words = device.calls - before[0], device.words - before[1]
     assert words > 1000
     assert words > 20 * calls
