@@ -23,8 +23,9 @@ from firmware.simulation.options import simulated_bus
 from firmware.zynq.design import DESIGNS
 
 ADDRESS = "127.0.0.1:7967"  # the port is the client's: pynq has no option for it
+THREADS = 4
 CLOSE_TIMEOUT = 5.0  # s
-CLOCK = 3e5  # Hz; see `SimulatedBus`: a word takes most of a millisecond on its way
+CLOCK = 1e5  # Hz; see `SimulatedBus`: a word takes most of a millisecond on its way
 MANAGER = "/sys/class/fpga_manager/fpga0/"
 WORD = 4  # bytes
 SLCR = 0xF800_0000  # system level control registers: Zynq-7000 TRM, UG585, appendix B.28
@@ -152,7 +153,7 @@ class Words(mmio_pb2_grpc.MmioServicer):  # type: ignore[misc]
 def main() -> None:
     """Serve until standard input is closed; the first line says that pynq may come."""
     memory = Memory()
-    server = grpc.server(futures.ThreadPoolExecutor(2), options=(("grpc.so_reuseport", 0),))
+    server = grpc.server(futures.ThreadPoolExecutor(THREADS), options=(("grpc.so_reuseport", 0),))
     remote_device_pb2_grpc.add_RemoteDeviceServicer_to_server(Files(memory), server)
     mmio_pb2_grpc.add_MmioServicer_to_server(Words(memory), server)
     server.add_insecure_port(ADDRESS)

@@ -1,6 +1,5 @@
 """`pynq.Overlay` as PYNQ users know it, on a simulated Zynq: the core is a crossbar, and a target of hwctl."""
 
-import os
 import re
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pynq
 import pytest
+from environment import alone
 from trained import trained
 
 import hwctl.crossbar.overlay
@@ -123,7 +123,7 @@ def test_the_board_behind_pynq_conforms(bitfile):
             "--pyargs", "hwctl.testing.conformance", "--hwctl-target", f"pynq:{bitfile}",
         ],
         cwd=bitfile.parent, capture_output=True, text=True, check=False,
-        env={**os.environ, OPTIONS: "rows=9&cols=8&seed=2&lanes=2", "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**alone(), OPTIONS: "rows=9&cols=8&seed=2&lanes=2", "PYTHONPATH": str(Path(__file__).parents[2])},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]
     assert int(re.search(r"(\d+) passed", done.stdout).group(1)) >= 400

@@ -1,6 +1,6 @@
 """Unmodified pynq, which believes in a board at the other end of its gRPC: PYNQ.remote with the simulated Zynq."""
 
-import os
+import fcntl
 import re
 import struct
 import subprocess
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from environment import alone
 
 from firmware.simulation.options import OPTIONS
 from firmware.zynq.design import DESIGNS
@@ -41,9 +42,17 @@ def bitfile(tmp_path):
 
 
 @pytest.fixture
-def remote(request):
+def port(tmp_path_factory):
+    """Have the one port that pynq's client knows for oneself, whatever other workers do."""
+    with (tmp_path_factory.getbasetemp().parent / "port-of-pynq-remote").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture
+def remote(port):
     """Start a board that can be reached, and return the environment of programs that reach it."""
-    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), OPTIONS: request.param}
+    environment = {**alone(), "PYTHONPATH": str(CHECKOUT), OPTIONS: "rows=9&cols=8&seed=2&lanes=2"}
     with subprocess.Popen(
         [sys.executable, "-m", "firmware.simulation.remote"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, cwd=CHECKOUT, text=True,
@@ -61,7 +70,6 @@ def run(environment, folder, *arguments):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("remote", ["rows=5&cols=6&seed=3"], indirect=True)
 def test_an_overlay_on_a_remote_device_is_a_crossbar(remote, bitfile):
     program = (
         "import hwctl.crossbar.overlay, pynq\n"
@@ -70,12 +78,11 @@ def test_an_overlay_on_a_remote_device_is_a_crossbar(remote, bitfile):
         "print(type(overlay.device).__name__, core, core.register_map.GEOMETRY.rows, pynq.Clocks.fclk0_mhz)"
     )
     done = run(remote, bitfile.parent, "-W", "ignore", "-c", program)
-    assert done.stdout.split("\n")[0] == "RemoteDevice <crossbar of 5 x 6 cells, reram-es, at 0x43c00000> 5 50.0", (
+    assert done.stdout.split("\n")[0] == "RemoteDevice <crossbar of 9 x 8 cells, reram-es, at 0x43c00000> 9 50.0", (
         done.stderr
     )
 
 
-@pytest.mark.parametrize("remote", ["rows=9&cols=8&seed=2&lanes=2"], indirect=True)
 def test_the_board_behind_a_remote_device_conforms(remote, bitfile):
     done = run(
         remote, bitfile.parent, "-W", "ignore", "-m", "pytest", "-q", "-p", "no:cacheprovider",
