@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,25 +43,29 @@ class Cells:
     """0 to 1: where in its range it is as fabricated."""
 
 
-@dataclass(frozen=True)
 class Device(ABC):
-    """One device model. Subclasses are presets: a published parameter a field."""
+    """One device model. Subclasses are frozen dataclasses: presets, a published parameter a field, and tables."""
 
-    name: ClassVar[str]
-    title: ClassVar[str]
-    source: ClassVar[str]
+    name: str
+    title: str
+    source: str
     """Paper or code that the parameters come from."""
-    assumed: ClassVar[tuple[str, ...]]
+    assumed: tuple[str, ...]
     """What the source does not say."""
 
-    one_way: ClassVar[bool] = False
+    one_way: bool = False
     """True where a RESET goes to the bottom at once, so that only SET is gradual."""
-    read_voltage: ClassVar[float] = 0.2
+    read_voltage: float = 0.2
     """V"""
-    max_read_voltage: ClassVar[float] = 0.5
+    max_read_voltage: float = 0.5
     """V"""
-    max_form_amplitude: ClassVar[float] = 5.0
+    max_form_amplitude: float = 5.0
     """V"""
+
+    @property
+    def reference(self) -> str:
+        """What IDENTIFY names the device by, at most 64 bytes; `presets.get` finds a preset by it."""
+        return self.name
 
     @property
     @abstractmethod

@@ -70,6 +70,6 @@ def identity_of(
         receive_budget=receive_budget,
         reply_budget=reply_budget,
         largest_frame=largest_frame,
-        device=chip.device.name,
+        device=chip.device.reference,
         build=build,
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
 
+from hwctl.devices import presetfile
 from hwctl.devices.device import Device
 from hwctl.devices.presets.ecram import EcRam
 from hwctl.devices.presets.hfox_1t1r import Hfox1T1R
@@ -20,9 +21,14 @@ PRESETS: Mapping[str, type[Device]] = MappingProxyType(
 
 
 def get(name: str) -> Device:
-    """Return a preset by name. Raises DeviceError that lists the names."""
+    """Return a preset by name, or a device by the path of its preset file (see `presetfile.load_named`).
+
+    Raises DeviceError that lists the names, or says what is wrong with the file.
+    """
+    if presetfile.is_path(name):
+        return presetfile.load_named(name)
     if name not in PRESETS:
         close = get_close_matches(name, PRESETS, 1)
         hint = f"did you mean {close[0]}? " if close else ""
-        raise DeviceError(f"no device '{name}'; {hint}known: {', '.join(PRESETS)}")
+        raise DeviceError(f"no device '{name}'; {hint}known: {', '.join(PRESETS)}, and preset files by their path")
     return PRESETS[name]()
