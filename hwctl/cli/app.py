@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from hwctl import __version__
-from hwctl.cli import devices, info, program, read, serve, tasks, train
+from hwctl.cli import calibrate, devices, info, program, read, serve, tasks, train
 from hwctl.cli.output import fail
 from hwctl.errors import HwctlError, Interrupted
 
@@ -55,7 +55,16 @@ def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (train.train, read.read, program.program, info.info, devices.devices, tasks.tasks, serve.serve):
+for command in (
+    train.train,
+    calibrate.calibrate,
+    read.read,
+    program.program,
+    info.info,
+    devices.devices,
+    tasks.tasks,
+    serve.serve,
+):
     app.command(command.__name__)(_interruptible(command))
 
 

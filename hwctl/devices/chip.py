@@ -72,7 +72,7 @@ def fabricate(device: Device, rows: int, cols: int, seed: int, unformed: float =
         seed=seed,
         cells=_draw_cells(device, rows, cols, seed, unformed, scales.siemens),
         curves=(curves[0], curves[1]),
-        levels=(device.levels_of(Polarity.SET), device.levels_of(Polarity.RESET), _form_levels(device)),
+        levels=(device.levels_of(Polarity.SET), device.levels_of(Polarity.RESET), form_levels(device)),
         scales=scales,
         write_code=law.write_code(device.write_noise / (device.g_max - device.g_min)),
         read_code=round(device.read_noise / scales.siemens * 2**8 / law.XI_SIGMA),
@@ -86,7 +86,7 @@ def _curves(device: Device, polarity: Polarity) -> tuple[law.Curve, ...]:
     return tuple(law.quantise_curve(*device.curve(level, law.entry_centres())) for level in levels)
 
 
-def _form_levels(device: Device) -> tuple[DriveLevel, ...]:
+def form_levels(device: Device) -> tuple[DriveLevel, ...]:
     """Forming amplitudes from 60% of the limit up to it, 1 ms each."""
     steps = np.linspace(0.6, 1.0, FORM_LEVELS) * device.max_form_amplitude
     return tuple(DriveLevel(Polarity.FORM, round(float(volts), 3), 1e-3, 0.0) for volts in steps)

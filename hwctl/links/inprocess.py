@@ -1,10 +1,12 @@
 """The software board in this process: command objects, no encoding."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwctl.devices import presets
-from hwctl.devices.chip import fabricate, noise_key
+from hwctl.devices.chip import Chip, fabricate, noise_key
+from hwctl.devices.chipfile import load_chip
 from hwctl.errors import DeviceError, TargetError
 from hwctl.links.link import in_order
 from hwctl.links.target import Target
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 DEFAULT_DEVICE = "reram-es"
 DEFAULT_LINES = 64
+TWIN = ("seed", "lacks")
 GEOMETRY = ("device", "rows", "cols", "seed", "unformed", "lacks")
 
 
@@ -60,6 +63,7 @@ class InProcessLink:
 def open_emulator(target: Target) -> InProcessLink:
     """Open `emulator:`; options: device, rows, cols, seed, unformed, lacks, and those of the analog layers.
 
+    A path is that of a chip's record: its digital twin is emulated; seed is that of the noise, then.
     Raises TargetError on an unknown or impossible option, MissingPackage without numba.
     """
     need("numba", f"target '{target.url}'", "name another board, for example --target pynq:")
@@ -67,21 +71,24 @@ def open_emulator(target: Target) -> InProcessLink:
     from hwctl.emulator.board import EmulatedBoard  # noqa: PLC0415
     from hwctl.emulator.layers import LAYER_OPTIONS, Layers  # noqa: PLC0415
 
-    if target.path:
-        raise TargetError(f"target '{target.url}': no file is expected; name a device: 'emulator:?device=reram-es'")
-    target.only(*GEOMETRY, *LAYER_OPTIONS)
-    rows = target.integer("rows", DEFAULT_LINES, 1, 4096)
-    cols = target.integer("cols", DEFAULT_LINES, 1, 4096)
+    target.only(*(TWIN if target.path else GEOMETRY), *LAYER_OPTIONS)
     seed = target.integer("seed", 0, 0, (1 << 63) - 1)
     layer_values = {name: target.number(name, 0.0, low, high) for name, (low, high) in LAYER_OPTIONS.items()}
     try:
-        device = presets.get(target.options.get("device", DEFAULT_DEVICE))
-        chip = fabricate(device, rows, cols, seed, target.number("unformed", 0.0, 0.0, 1.0))
+        chip = load_chip(Path(target.path)) if target.path else _fabricated(target, seed)
         layers = Layers.build(chip, **layer_values) if any(layer_values.values()) else None
     except DeviceError as error:
         raise TargetError(f"target '{target.url}': {error}") from None
     board = EmulatedBoard(chip, seed=noise_key(seed), lacks=_features(target), layers=layers)
     return InProcessLink(board, target.url)
+
+
+def _fabricated(target: Target, seed: int) -> Chip:
+    """Return a chip of the device that a target names. Raises DeviceError, TargetError."""
+    rows = target.integer("rows", DEFAULT_LINES, 1, 4096)
+    cols = target.integer("cols", DEFAULT_LINES, 1, 4096)
+    device = presets.get(target.options.get("device", DEFAULT_DEVICE))
+    return fabricate(device, rows, cols, seed, target.number("unformed", 0.0, 0.0, 1.0))
 
 
 def _features(target: Target) -> Feature:

@@ -1,0 +1,197 @@
+"""`hwctl calibrate`: measure a chip, and keep what was found with its digital twin."""
+
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from hwctl.cli.output import DEFAULT_TARGET, Averages, Cols, Json, Rows, Target, lines, quantity, write_json
+from hwctl.cli.watch import LogPulses, Record, watching
+from hwctl.errors import BadInput, Interrupted
+
+if TYPE_CHECKING:
+    from hwctl.calibration.partial import Partial
+    from hwctl.calibration.plan import Plan
+    from hwctl.calibration.probe import Probe
+    from hwctl.calibration.record import Record as ChipRecord
+
+KINDS = ("moving", "stuck-on", "stuck-off", "unformed")
+SAVE_EVERY = 10.0  # s between two saves of what is known so far
+
+
+def calibrate(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.h5", help="The record that is to be written.")],
+    target: Target = DEFAULT_TARGET,
+    rows: Rows = ":",
+    cols: Cols = ":",
+    budget: Annotated[
+        int,
+        typer.Option("--budget", help="Pulses a cell may take: 60 for ranges and pooled curves, 400 for each cell."),
+    ] = 60,
+    averages: Averages = 16,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the order of pulses, and of the bootstrap.")] = 0,
+    chip: Annotated[str, typer.Option("--chip", help="Name of the chip, for the record.")] = "",
+    die: Annotated[str, typer.Option("--die", help="Wafer and die.")] = "",
+    stack: Annotated[str, typer.Option("--stack", help="Materials of a cell.")] = "",
+    history: Annotated[str, typer.Option("--history", help="How the cells were formed.")] = "",
+    temperature: Annotated[float | None, typer.Option("--temperature", help="Of the chip, in degrees Celsius.")] = None,
+    operator: Annotated[str, typer.Option("--operator", help="Who measures.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what the budget buys, and send no pulse.")] = False,
+    record: Record = None,
+    pulse_log: LogPulses = None,
+    json: Json = None,
+) -> None:
+    """Find stuck cells, ranges, step curves and noise of a chip, each with its uncertainty.
+
+    Cut off, it goes on where the same command is given again. The record is a target: 'emulator:FILE.h5' is the chip's
+    digital twin.
+    """
+    from hwctl.calibration.partial import Partial  # noqa: PLC0415  not needed for --help
+    from hwctl.calibration.plan import Plan  # noqa: PLC0415
+    from hwctl.calibration.probe import Probe  # noqa: PLC0415
+    from hwctl.crossbar import Crossbar  # noqa: PLC0415
+    from hwctl.packages import need  # noqa: PLC0415
+
+    need("h5py", "the record of a chip")
+    if out.exists():
+        raise BadInput(f"{out} exists already; name another file, or move it away")
+    plan = Plan.of(budget)
+    about: dict[str, str | int | float | bool] = {
+        "chip": chip, "die": die, "stack": stack, "forming_history": history, "operator": operator, "target": target,
+        "averages": averages, "seed": seed, "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        **({} if temperature is None else {"temperature_celsius": temperature}),
+    }  # fmt: skip
+    with watching(record, pulse_log) as wraps, Crossbar.open(target, wraps=wraps) as crossbar:
+        region = crossbar.region(lines("--rows", rows), lines("--cols", cols))
+        same: dict[str, str | int | float | bool] = {
+            "device": crossbar.identity.device, "build": crossbar.identity.build, "region": str(tuple(region)),
+            "budget": budget, "averages": averages, "seed": seed,
+        }  # fmt: skip
+        partial = Partial.beside(out, dict(same))
+        probe = Probe(crossbar, region, averages, budget, *partial.load())
+        about |= {"device": same["device"], "build": same["build"], "row0": region.row0, "col0": region.col0}
+        _promise(Console(), plan, probe)
+        if dry_run:
+            return
+        found = _measure(probe, plan, seed, partial, about)
+    found.save(out)
+    partial.remove()
+    summary = summarise(found)
+    if json is None:
+        _conclude(Console(), summary, out)
+    write_json(json, summary)
+
+
+def _measure(
+    probe: "Probe", plan: "Plan", seed: int, partial: "Partial", about: dict[str, str | int | float | bool]
+) -> "ChipRecord":
+    """Calibrate with a progress bar; whatever cuts it off, the readings so far are kept."""
+    import numpy as np  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    from hwctl.calibration.procedure import calibrate as measure  # noqa: PLC0415
+    from hwctl.calibration.record import Record as ChipRecord  # noqa: PLC0415
+    from hwctl.calibration.twin import twin  # noqa: PLC0415
+
+    console = Console()
+    if probe.known:
+        console.print(f"going on after {len(probe.known)} readings of {partial.path}", highlight=False, soft_wrap=True)
+    columns = (
+        TextColumn("{task.description:12}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f} pulses"),
+        TimeElapsedColumn(),
+    )  # fmt: skip
+    saved = time.monotonic()
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("read noise", total=plan.budget)
+
+        def tell(pulses: int) -> None:
+            nonlocal saved
+            bar.update(task, completed=pulses)
+            if time.monotonic() - saved > SAVE_EVERY:
+                partial.save(probe.taken, probe.counted)
+                saved = time.monotonic()
+
+        probe.tell = tell
+        try:
+            rng = np.random.default_rng(seed)
+            measured = measure(probe, plan, rng, lambda stage: bar.update(task, description=stage))
+        except KeyboardInterrupt:
+            partial.save(probe.taken, probe.counted)
+            raise Interrupted(f"calibration interrupted; the same command goes on with it ({partial.path})") from None
+        except BaseException:
+            partial.save(probe.taken, probe.counted)
+            raise
+    crossbar, region = probe.crossbar, probe.region
+    chip = twin(measured, crossbar.identity, probe.shapes, region.rows, region.cols, crossbar.read_voltage)
+    return ChipRecord.of(measured, chip, {**about, "read_voltage": crossbar.read_voltage})
+
+
+def _promise(console: Console, plan: "Plan", probe: "Probe") -> None:
+    """Say what the budget buys, before a pulse is sent."""
+    import numpy as np  # noqa: PLC0415
+
+    from hwctl.calibration.plan import ASSUMED_C2C, expected  # noqa: PLC0415
+
+    levels = probe.levels(0), probe.levels(1)
+    readings = np.array(
+        [probe.crossbar.read(probe.region, averages=probe.averages, over_range="nan") for _ in range(4)]
+    )
+    bought = expected(plan, probe.cells, levels, float(np.sqrt(np.nanmean(readings.var(axis=0, ddof=1)))))
+    console.print(
+        f"{probe.cells} cells, {levels[0]} SET and {levels[1]} RESET levels, at most {plan.budget} pulses a cell; "
+        f"expected standard errors (c2c of {ASSUMED_C2C:.0%} of a step assumed): a cell's G_min and G_max "
+        f"{quantity(bought.bound, 'S')}, a pooled step {bought.pooled_step:.1%}, a cell's gain {bought.gain:.0%} "
+        f"(10% would take {bought.pulses_for(0.1) + plan.budget - bought.pulses} pulses a cell)",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def summarise(record: "ChipRecord") -> dict[str, object]:
+    """Return the figures of a record, with their standard errors."""
+    import numpy as np  # noqa: PLC0415
+
+    from hwctl.calibration.response import counts_of  # noqa: PLC0415
+
+    flags, attributes = record.cells("flags"), record.attributes
+    result: dict[str, object] = {
+        "device": str(attributes["device"]), "cells": int(flags.size), "pulses": int(record.cells("pulses").sum()),
+        "pulses_max_cell": int(record.cells("pulses").max()), **counts_of(flags),
+        "read_noise_siemens": float(record.arrays["noise/pooled_read_noise"][0]),
+        "read_noise_error_siemens": float(record.arrays["noise/pooled_read_noise_error"][0]),
+        "write_noise_siemens": float(attributes["write_noise"]),
+        "write_noise_error_siemens": float(attributes["write_noise_error"]),
+    }  # fmt: skip
+    for name in ("g_min", "g_max"):
+        reached = record.cells(f"{name}_reached")
+        known = record.cells(name)[reached]
+        result |= {
+            f"{name}_reached": int(reached.sum()),
+            f"{name}_median_siemens": float(np.median(known)) if known.size else None,
+            f"{name}_spread_siemens": float(known.std()) if known.size else None,
+        }
+    for name in ("set", "reset"):
+        result[f"gain_{name}_spread"] = float(attributes[f"gain_{name}_spread"])
+    return result
+
+
+def _conclude(console: Console, summary: dict[str, object], out: Path) -> None:
+    """Print what was found."""
+
+    def siemens(name: str) -> str:
+        value = summary[name]
+        return "not reached" if value is None else quantity(float(value), "S")  # type: ignore[arg-type]
+
+    kinds = ", ".join(f"{summary[kind]} {kind}" for kind in KINDS)
+    console.print(
+        f"{summary['cells']} cells: {kinds}; at most {summary['pulses_max_cell']} pulses a cell\n"
+        f"G_min {siemens('g_min_median_siemens')} (reached by {summary['g_min_reached']}), "
+        f"G_max {siemens('g_max_median_siemens')} ({summary['g_max_reached']}); "
+        f"read noise {siemens('read_noise_siemens')}, write noise {siemens('write_noise_siemens')}\n"
+        f"record: {out}   twin: --target emulator:{out}",
+        highlight=False,
+        soft_wrap=True,
+    )

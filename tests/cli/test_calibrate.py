@@ -1,0 +1,90 @@
+"""`hwctl calibrate`: a record, its twin, and what happens when it is cut off."""
+
+import json
+
+import pytest
+
+from hwctl.calibration import procedure
+from hwctl.calibration.record import Record
+from hwctl.cli import main
+
+TARGET = "emulator:?device=neurram&rows=8&cols=8&seed=1"
+
+
+def run(capsys, *arguments):
+    code = 0
+    try:
+        main([*arguments])
+    except SystemExit as end:
+        code = end.code
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_a_record_is_written_and_is_a_target(capsys, tmp_path):
+    path = tmp_path / "chip.h5"
+    code, said, _ = run(capsys, "calibrate", "-t", TARGET, "-o", str(path), "--chip", "seven", "--temperature", "21")
+    assert code == 0
+    assert "64 moving, 0 stuck-on" in said
+    assert "expected standard errors" in said
+    record = Record.load(path)
+    assert (record.attributes["chip"], record.attributes["temperature_celsius"]) == ("seven", 21.0)
+    assert not path.with_name("chip.h5.partial").exists()
+    code, said, _ = run(capsys, "read", "-t", f"emulator:{path}")
+    assert "8 x 8 cells" in said
+
+
+def test_json_has_the_figures(capsys, tmp_path):
+    code, _, _ = run(capsys, "calibrate", "-t", TARGET, "-o", str(tmp_path / "chip.h5"), "--json", str(tmp_path / "j"))
+    assert code == 0
+    found = json.loads((tmp_path / "j").read_text())
+    assert found["moving"] == found["g_min_reached"] == 64
+    assert found["pulses_max_cell"] <= 60
+
+
+def test_a_dry_run_sends_no_pulse(capsys, tmp_path):
+    path = tmp_path / "chip.h5"
+    code, said, _ = run(capsys, "calibrate", "-t", TARGET, "-o", str(path), "--dry-run")
+    assert code == 0
+    assert "expected standard errors" in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_record_is_not_overwritten(capsys, tmp_path):
+    path = tmp_path / "chip.h5"
+    path.write_text("mine")
+    code, _, said = run(capsys, "calibrate", "-t", TARGET, "-o", str(path))
+    assert code == 1
+    assert "exists already" in said
+    assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError])
+def test_what_was_read_is_kept_where_it_is_cut_off(capsys, tmp_path, monkeypatch, stop):
+    path = tmp_path / "chip.h5"
+
+    def cut(*arguments):
+        raise stop
+
+    monkeypatch.setattr(procedure, "walk", cut)
+    if stop is OSError:
+        with pytest.raises(OSError):
+            main(["calibrate", "-t", TARGET, "-o", str(path)])
+    else:
+        code, _, said = run(capsys, "calibrate", "-t", TARGET, "-o", str(path))
+        assert code == 130
+        assert "the same command goes on" in said
+    assert path.with_name("chip.h5.partial").exists()
+    monkeypatch.undo()
+    # The emulator was fabricated anew, and knows nothing of the pulses: going on would be wrong.
+    code, _, said = run(capsys, "calibrate", "-t", TARGET, "-o", str(path))
+    assert code == 1
+    assert "begin a new one" in said
+    assert not path.exists()
+
+
+def test_a_chip_on_which_nothing_moves_is_named(capsys, tmp_path):
+    code, _, said = run(capsys, "calibrate", "-t", TARGET + "&unformed=1", "-o", str(tmp_path / "chip.h5"))
+    assert code == 1
+    assert "none of 64 cells moves" in said
+    assert "hwctl form" in said
