@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 def devices(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Presets; default all.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Presets, paths of preset files; default all presets."),
+    ] = None,
     plot: Annotated[
         Path | None,
         typer.Option("--plot", metavar="FILE", help="Plot SET and RESET response into a .png or .svg, with CSV files."),
@@ -70,4 +73,5 @@ def _show(chosen: "Sequence[Device]", models: "Sequence[StepModel]") -> None:
         table.add_row(device.name, device.title, bounds, " + ".join(str(len(kind)) for kind in model.levels), symmetry)
     console.print(table)
     for device in chosen:
-        console.print(f"[bold]{device.name}[/bold]: {device.source}. Assumed: {'; '.join(device.assumed)}.")
+        assumed = "; ".join(device.assumed) or "nothing"
+        console.print(f"[bold]{device.name}[/bold]: {device.source or 'no source'}. Assumed: {assumed}.")

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -17,12 +18,21 @@ Target = Annotated[
     str,
     typer.Option("--target", "-t", metavar="URL", help="Board, for example 'emulator:?device=ecram&rows=64&cols=64'."),
 ]
+Device = Annotated[
+    str | None,
+    typer.Option("--device", help="Preset, or path of a preset file, of the array's cells; default what it names."),
+]
 Json = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the result for machines; - for stdout.")
 ]
 Rows = Annotated[str, typer.Option("--rows", metavar="FIRST:END", help="Rows, for example 0:10; default all.")]
 Cols = Annotated[str, typer.Option("--cols", metavar="FIRST:END", help="Columns, for example 0:20; default all.")]
 Averages = Annotated[int, typer.Option("--averages", help="Conversions of one reading, a power of two.")]
+
+
+def emulator_of(device: str | None) -> str:
+    """Return the URL of the default emulator, with a preset or preset file where one is given."""
+    return f"{DEFAULT_TARGET}?device={quote(device, safe='/@:,')}" if device else DEFAULT_TARGET
 
 
 def fail(message: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from hwctl.cli.output import DEFAULT_TARGET, Averages, Json, Target, write_json
+from hwctl.cli.output import DEFAULT_TARGET, Averages, Device, Json, Target, write_json
 from hwctl.cli.watch import LogPulses, Record, watching
 from hwctl.errors import BadInput
 
@@ -22,6 +22,7 @@ def program(
     col: Annotated[int, typer.Option("--col", help="First column of the region.")] = 0,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds of a reading and pulses.")] = 1,
     averages: Averages = 4,
+    device: Device = None,
     record: Record = None,
     pulse_log: LogPulses = None,
     json: Json = None,
@@ -30,14 +31,14 @@ def program(
     import numpy as np  # noqa: PLC0415  not needed for --help
 
     from hwctl.crossbar import Crossbar  # noqa: PLC0415
-    from hwctl.devices import presets  # noqa: PLC0415
+    from hwctl.crossbar.known import device_of  # noqa: PLC0415
     from hwctl.devices.steps import StepModel  # noqa: PLC0415
     from hwctl.programming import openloop  # noqa: PLC0415
 
     wanted = _load(file)
     with watching(record, pulse_log) as wraps, Crossbar.open(target, wraps=wraps) as crossbar:
         region = crossbar.region(slice(row, row + wanted.shape[0]), slice(col, col + wanted.shape[1]))
-        model = StepModel.of(presets.get(crossbar.identity.device))
+        model = StepModel.of(device_of(crossbar, device))
         done = openloop.program(crossbar, wanted * 1e-6, model, region, slice(None), rounds=rounds, averages=averages)
     error = done.after * 1e6 - wanted
     result = {

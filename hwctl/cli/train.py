@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from hwctl.cli.output import Json, write_json
+from hwctl.cli.output import Json, emulator_of, write_json
 from hwctl.cli.watch import LogPulses, Record, watching
 from hwctl.errors import BadInput, Interrupted, LinkClosed, LinkError, LinkTimeout, SessionLost
 from hwctl.packages import need
@@ -35,7 +35,10 @@ def train(
         ),
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="Device preset of the emulator: short for --target 'emulator:?device=NAME'.")
+        str | None,
+        typer.Option(
+            help="Preset, or path of a preset file: the emulator's device; with --target, that of the array's cells."
+        ),
     ] = None,
     hidden: Annotated[str | None, typer.Option(metavar="SIZES", help="Hidden layers, for example 100,50.")] = None,
     activation: Annotated[str | None, typer.Option(help="sigmoid, tanh or relu.")] = None,
@@ -97,13 +100,9 @@ def train(
             _train(config, folder, json, wraps, resuming=True, report=report)
         return
     assert task is not None
-    if target and device:
-        raise BadInput(
-            "--device is for the default emulator; write the device into the target: 'emulator:?device=NAME'"
-        )
     config = setup.resolve(
         TrainConfig(
-            task=task, targets=tuple(target or [f"emulator:?device={device}" if device else "emulator:"]),
+            task=task, targets=tuple(target or [emulator_of(device)]), device=device if target else None,
             hidden=_sizes(hidden), activation=activation, loss=loss, optimizer=optimizer, rate=rate,
             final_rate=final_rate, momentum=momentum, decay=decay, schedule=schedule, fire_threshold=fire_threshold,
             policy=policy, epochs=epochs, batch=batch, seed=seed, start=start, largest_weight=largest_weight,
@@ -145,7 +144,7 @@ def _train(
     crossbars = setup.open_crossbars(config, wraps)
     try:
         with _resumable(folder):
-            trainer = Trainer(config, crossbars, setup.step_model(crossbars), data)
+            trainer = Trainer(config, crossbars, setup.step_model(crossbars, config.device), data)
             if saved is None:
                 folder = RunFolder.create(folder.path, config)
                 _introduce(console, trainer, folder)

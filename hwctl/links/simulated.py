@@ -6,6 +6,7 @@ import sys
 import threading
 from pathlib import Path
 
+from hwctl.devices.presetfile import is_path
 from hwctl.errors import TargetError
 from hwctl.links.bytelink import ByteLink
 from hwctl.links.target import Target
@@ -45,7 +46,10 @@ def port_of(target: Target) -> SimulatedPort:
     target.only(*OPTIONS)
     if target.path:
         raise TargetError(f"target '{target.url}': no file is expected; for example 'sim:?rows=16&cols=32'")
-    arguments = [part for name, value in target.options.items() if name != FLAG for part in (f"--{name}", value)]
+    options = {name: value for name, value in target.options.items() if name != FLAG}
+    if is_path(options.get("device", "")):
+        options["device"] = str(Path(options["device"]).resolve())  # the process runs in the checkout
+    arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
     if target.integer(FLAG, 0, 0, 1):
         arguments.append(f"--{FLAG}")
     process = subprocess.Popen(

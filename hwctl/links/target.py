@@ -1,6 +1,5 @@
 """Target URLs: SCHEME:REST, with options behind a question mark. The scheme names an entry point `hwctl.boards`."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from urllib.parse import parse_qsl
@@ -18,7 +17,7 @@ class Target:
     url: str
     scheme: str
     path: str
-    options: Mapping[str, str]
+    options: dict[str, str]
 
     @classmethod
     def parse(cls, url: str) -> "Target":

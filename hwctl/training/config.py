@@ -17,6 +17,8 @@ class TrainConfig:
     task: str = "wbc"
     targets: tuple[str, ...] = ("emulator:",)
     """Target URLs of the arrays that hold the network."""
+    device: str | None = None
+    """Preset or preset file with the step curves of the arrays' cells; None: what the arrays name."""
     hidden: tuple[int, ...] | None = None
     """Sizes of the hidden layers; None: the task's own."""
     activation: str | None = None

@@ -5,12 +5,14 @@ from contextlib import ExitStack
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from urllib.parse import urlencode
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwctl.crossbar import Crossbar
-from hwctl.devices import presets
+from hwctl.crossbar.known import device_of
+from hwctl.devices.presetfile import is_path, pinned
 from hwctl.devices.steps import StepModel
 from hwctl.errors import DeviceError, RunError
 from hwctl.links.target import Target
@@ -43,7 +45,8 @@ def matrix_shapes(sizes: Sequence[int]) -> list[tuple[int, int]]:
 def resolve(config: TrainConfig) -> TrainConfig:
     """Return the configuration with all that is left to us decided, so that it can be run again.
 
-    A single emulator without a geometry gets the network's size, one without a seed the run's. Raises BadInput.
+    A single emulator without a geometry gets the network's size, one without a seed the run's; preset files are pinned
+    to what they hold now. Raises BadInput.
     """
     shapes = matrix_shapes(layer_sizes(config))
     targets = [
@@ -54,6 +57,7 @@ def resolve(config: TrainConfig) -> TrainConfig:
     return replace(
         config,
         targets=tuple(targets),
+        device=pinned(config.device) if config.device and is_path(config.device) else config.device,
         hidden=layer_sizes(config)[1:-1],
         activation=config.activation or task.activation,
         largest_weight=largest_weight(config),
@@ -68,6 +72,9 @@ def _sized(url: str, shapes: Sequence[tuple[int, int]], seed: int, *, alone: boo
     target = Target.parse(url)
     if target.scheme != "emulator":
         return url
+    if is_path(target.options.get("device", "")):
+        options = target.options | {"device": pinned(target.options["device"])}
+        url = f"{target.scheme}:{target.path}?{urlencode(options, safe='/@:,')}"
     added = []
     if alone and not {"rows", "cols"} & set(target.options):
         rows, cols = whole_size(shapes)
@@ -99,13 +106,16 @@ def open_crossbars(config: TrainConfig, wraps: Sequence[Wrap] = ()) -> list[Cros
     return crossbars
 
 
-def step_model(crossbars: Sequence[Crossbar]) -> StepModel:
-    """Return the step curves of the arrays' device. Raises RunError where they differ or are not known."""
+def step_model(crossbars: Sequence[Crossbar], device: str | None = None) -> StepModel:
+    """Return the step curves of the arrays' device, or of a given preset or preset file.
+
+    Raises RunError where the arrays differ or their device is not known.
+    """
     names = {crossbar.identity.device for crossbar in crossbars}
     if len(names) > 1:
         raise RunError(f"the targets have different devices: {', '.join(sorted(names))}; use arrays of one kind")
     try:
-        return StepModel.of(presets.get(names.pop()))
+        return StepModel.of(device_of(crossbars[0], device))
     except DeviceError as error:
         raise RunError(f"no step curves for the target's device: {error}") from None
 
