@@ -30,9 +30,10 @@ def device_of(crossbar: Crossbar, given: str | None = None) -> Device:
 
 
 def _file_of(url: str) -> str | None:
-    """Return the preset file that a target names, such as 'emulator:?device=my.toml'."""
+    """Return the file that a target names, such as 'emulator:?device=my.toml' or 'emulator:chip7.h5'."""
     try:
-        name = Target.parse(url).options.get("device", "")
+        target = Target.parse(url)
     except TargetError:
         return None
+    name = target.path if target.scheme == "emulator" and target.path else target.options.get("device", "")
     return name if is_path(name) else None

@@ -1,5 +1,6 @@
 """A chip in a file: the integers of the cell law that an emulated board takes from its power-up on."""
 
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from hwctl.protocol.codes import CURVE_ENTRIES, Polarity
 KIND, FORMAT = "record of a chip", 1
 SUFFIXES = (".h5", ".hdf5")
 GROUP = "twin"
+DIGEST_DIGITS = 12
 UNITS = {"levels": "V, s, V"}
 _POLARITIES = (Polarity.SET, Polarity.RESET)
 
@@ -58,12 +60,19 @@ def load_chip(path: Path) -> Chip:
     except RunError as error:
         raise DeviceError(str(error)) from None
     try:
-        return _chip(attributes, arrays)
+        return _chip(attributes, arrays, sha256(path.read_bytes()).hexdigest()[:DIGEST_DIGITS])
     except (KeyError, ValueError, TypeError) as error:
         raise DeviceError(f"{path} holds no twin ({error}); calibrate the chip again") from None
 
 
-def _chip(attributes: dict[str, object], arrays: dict[str, NDArray[np.generic]]) -> Chip:
+def load_device(path: Path) -> TabulatedDevice:
+    """Return the device model of a record's twin; errors as of `load_chip`."""
+    device = load_chip(path).device
+    assert isinstance(device, TabulatedDevice)
+    return device
+
+
+def _chip(attributes: dict[str, object], arrays: dict[str, NDArray[np.generic]], digest: str) -> Chip:
     def number(name: str) -> float:
         return float(attributes[f"twin_{name}"])  # type: ignore[arg-type]
 
@@ -87,7 +96,7 @@ def _chip(attributes: dict[str, object], arrays: dict[str, NDArray[np.generic]])
         tables=tuple(tables), write_sigma=number("write_code") * law.XI_SIGMA / 2**24 * (high - low),
         read_sigma=number("read_code") * scales.siemens * law.XI_SIGMA / 2**8, one_way=bool(attributes["twin_one_way"]),
         read_voltage=number("read_voltage"), max_read_voltage=number("max_read_voltage"),
-        max_form_amplitude=number("max_form_amplitude"),
+        max_form_amplitude=number("max_form_amplitude"), digest=digest,
     )  # fmt: skip
     return Chip(
         device=device, rows=rows, cols=cols, seed=0, cells=cells, curves=(curves[0], curves[1]),

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from hwctl.devices import chipfile
+from hwctl.devices.chipfile import DIGEST_DIGITS
 from hwctl.devices.device import DriveLevel
 from hwctl.devices.tabulated import Spread, StepTable, TabulatedDevice
 from hwctl.errors import DeviceError
@@ -18,7 +20,6 @@ from hwctl.protocol.codes import CURVE_ENTRIES, Polarity
 
 FORMAT = 1
 SUFFIX = ".toml"
-DIGEST_DIGITS = 12
 _PINNED = re.compile(rf"(.+)@([0-9a-f]{{{DIGEST_DIGITS}}})")
 _ON_A_LINE = 8  # numbers of a table
 
@@ -64,7 +65,7 @@ def is_path(name: str) -> bool:
     """Return whether a device's name is the path of a preset file, pinned or not."""
     found = _PINNED.fullmatch(name)
     path = found[1] if found else name
-    return path.endswith(SUFFIX) or "/" in path or "\\" in path
+    return path.endswith((SUFFIX, *chipfile.SUFFIXES)) or "/" in path or "\\" in path
 
 
 def pinned(name: str) -> str:
@@ -91,11 +92,13 @@ def load_named(name: str) -> TabulatedDevice:
 
 
 def load_device(path: Path) -> TabulatedDevice:
-    """Return the device of a preset file, with the file's digest.
+    """Return the device of a preset file, or that of the twin in a chip's record, with the file's digest.
 
     Raises DeviceError that names file and entry: unreadable, unknown or missing entries, wrong types and lengths, NaN,
     values out of range.
     """
+    if path.suffix in chipfile.SUFFIXES:
+        return chipfile.load_device(path)
     if sys.version_info >= (3, 11):
         import tomllib  # noqa: PLC0415
     else:

@@ -76,7 +76,7 @@ def _sized(url: str, shapes: Sequence[tuple[int, int]], seed: int, *, alone: boo
         options = target.options | {"device": pinned(target.options["device"])}
         url = f"{target.scheme}:{target.path}?{urlencode(options, safe='/@:,')}"
     added = []
-    if alone and not {"rows", "cols"} & set(target.options):
+    if alone and not target.path and not {"rows", "cols"} & set(target.options):
         rows, cols = whole_size(shapes)
         added += [f"rows={rows}", f"cols={cols}"]
     if "seed" not in target.options:

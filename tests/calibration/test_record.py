@@ -65,7 +65,7 @@ def test_a_twin_begins_where_the_chip_was_left(record):
     path, found, chip = record
     with Crossbar.open(f"emulator:{path}?seed=3") as crossbar:
         assert (crossbar.rows, crossbar.cols) == (32, 24)
-        assert crossbar.identity.device == "hfox-1t1r-twin"
+        assert crossbar.identity.device.startswith("hfox-1t1r-twin@")
         shown = crossbar.read(averages=64).reshape(-1)
         np.testing.assert_array_equal(crossbar.pulse_counts().reshape(-1), found.spent)
     assert np.nanmax(np.abs(shown - found.last)) < 8 * found.noise.of(16) + chip.device.highest / 4096

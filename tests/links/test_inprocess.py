@@ -115,9 +115,14 @@ def test_what_cannot_be_emulated_is_refused_with_the_url_and_what_to_give(query)
     assert "\n" not in str(error.value)
 
 
-def test_a_file_is_not_expected():
-    with pytest.raises(TargetError, match=r"target 'emulator:chip7\.h5': no file is expected; name a device"):
+def test_a_record_that_is_not_there_is_named():
+    with pytest.raises(TargetError, match=r"target 'emulator:chip7\.h5': chip7\.h5 does not exist; make it with"):
         open_link("emulator:chip7.h5")
+
+
+def test_a_twin_has_the_geometry_of_its_chip():
+    with pytest.raises(TargetError, match="rows"):
+        open_link("emulator:chip7.h5?rows=4")
 
 
 @pytest.mark.parametrize("option", LAYER_OPTIONS)
