@@ -13,6 +13,7 @@ from hwctl.protocol.codes import MAX_CELLS, MAX_LEVELS, MAX_LINES, CellFlag, Pol
 
 CODES = 0xFFFF  # conductance code of full scale
 FORM_LEVELS = 16
+_STUCK_STREAM = 1
 _NOISE_KEY = 0x9E3779B97F4A7C15  # spreads small seeds over the 64 bits of a key
 
 
@@ -51,16 +52,18 @@ def noise_key(seed: int) -> int:
     return (seed + 1) * _NOISE_KEY & 0xFFFFFFFFFFFFFFFF
 
 
-def fabricate(device: Device, rows: int, cols: int, seed: int, unformed: float = 0.0) -> Chip:
+def fabricate(device: Device, rows: int, cols: int, seed: int, unformed: float = 0.0, *, stuck: float = 0.0) -> Chip:
     """Draw a chip of rows x cols cells from a device model.
 
     seed: 0 to 2**63 - 1; the same seed gives the same chip. unformed: share 0 to 1 of cells that still need forming.
+    stuck: share 0 to 1 of cells that are stuck, half of them on and half off, beside those of the device model.
     Raises DeviceError on a geometry or share that is impossible.
     """
     if not (1 <= rows <= MAX_LINES and 1 <= cols <= MAX_LINES and rows * cols <= MAX_CELLS):
         raise DeviceError(f"array of {rows} x {cols}; give 1 to {MAX_LINES} lines and at most {MAX_CELLS} cells")
-    if not 0.0 <= unformed <= 1.0:
-        raise DeviceError(f"unformed share {unformed}; give 0 to 1")
+    for name, share in (("unformed", unformed), ("stuck", stuck)):
+        if not 0.0 <= share <= 1.0:
+            raise DeviceError(f"{name} share {share}; give 0 to 1")
     if not 0 <= seed < 1 << 63:
         raise DeviceError(f"chip seed {seed}; give 0 to 2**63 - 1")
     scales = Scales(siemens=device.full_scale / CODES)
@@ -70,7 +73,7 @@ def fabricate(device: Device, rows: int, cols: int, seed: int, unformed: float =
         rows=rows,
         cols=cols,
         seed=seed,
-        cells=_draw_cells(device, rows, cols, seed, unformed, scales.siemens),
+        cells=_draw_cells(device, rows, cols, seed, unformed, stuck, scales.siemens),
         curves=(curves[0], curves[1]),
         levels=(device.levels_of(Polarity.SET), device.levels_of(Polarity.RESET), form_levels(device)),
         scales=scales,
@@ -92,7 +95,9 @@ def form_levels(device: Device) -> tuple[DriveLevel, ...]:
     return tuple(DriveLevel(Polarity.FORM, round(float(volts), 3), 1e-3, 0.0) for volts in steps)
 
 
-def _draw_cells(device: Device, rows: int, cols: int, seed: int, unformed: float, siemens: float) -> NDArray[np.void]:
+def _draw_cells(
+    device: Device, rows: int, cols: int, seed: int, unformed: float, stuck: float, siemens: float
+) -> NDArray[np.void]:
     n = rows * cols
     rng = np.random.default_rng(seed)
     drawn = device.fabricate(rng, n)
@@ -108,6 +113,11 @@ def _draw_cells(device: Device, rows: int, cols: int, seed: int, unformed: float
     flags = np.where(drawn.stuck_off | (high <= low), CellFlag.STUCK_OFF, 0) | np.where(
         drawn.stuck_on, CellFlag.STUCK_ON, 0
     )
+    if stuck:
+        # A generator of its own: the other draws stay as they are on the chip without stuck cells.
+        place = np.random.default_rng([seed, _STUCK_STREAM]).random(n)
+        drawn_flags = np.where(place < stuck / 2, CellFlag.STUCK_ON, CellFlag.STUCK_OFF)
+        flags = np.where((flags == 0) & (place < stuck), drawn_flags, flags)
     raw = rng.random(n) < unformed
     cells["flags"] = np.where(raw & (flags == 0), CellFlag.UNFORMED, flags)
     cells["form_level"] = np.clip(np.rint(rng.normal(FORM_LEVELS / 2, FORM_LEVELS / 8, n)), 0, FORM_LEVELS - 1)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DEFAULT_DEVICE = "reram-es"
 DEFAULT_LINES = 64
 TWIN = ("seed", "lacks")
-GEOMETRY = ("device", "rows", "cols", "seed", "unformed", "lacks")
+GEOMETRY = ("device", "rows", "cols", "seed", "unformed", "stuck", "lacks")
 
 
 class InProcessLink:
@@ -61,7 +61,7 @@ class InProcessLink:
 
 
 def open_emulator(target: Target) -> InProcessLink:
-    """Open `emulator:`; options: device, rows, cols, seed, unformed, lacks, and those of the analog layers.
+    """Open `emulator:`; options: device, rows, cols, seed, unformed, stuck, lacks, and those of the analog layers.
 
     A path is that of a chip's record: its digital twin is emulated; seed is that of the noise, then.
     Raises TargetError on an unknown or impossible option, MissingPackage without numba.
@@ -88,7 +88,8 @@ def _fabricated(target: Target, seed: int) -> Chip:
     rows = target.integer("rows", DEFAULT_LINES, 1, 4096)
     cols = target.integer("cols", DEFAULT_LINES, 1, 4096)
     device = presets.get(target.options.get("device", DEFAULT_DEVICE))
-    return fabricate(device, rows, cols, seed, target.number("unformed", 0.0, 0.0, 1.0))
+    shares = {name: target.number(name, 0.0, 0.0, 1.0) for name in ("unformed", "stuck")}
+    return fabricate(device, rows, cols, seed, **shares)
 
 
 def _features(target: Target) -> Feature:

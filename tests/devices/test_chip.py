@@ -50,6 +50,26 @@ def test_cells_that_need_forming_leave_the_other_draws_alone():
 
 
 @every_preset
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 2**63 - 1), st.floats(0, 1))
+def test_stuck_cells_leave_everything_else_alone(name, seed, unformed):
+    device = presets.get(name)
+    without, stuck = (fabricate(device, 16, 16, seed, unformed, stuck=share).cells for share in (0.0, 0.3))
+    fields = [field for field in without.dtype.names if field != "flags"]
+    np.testing.assert_array_equal(without[fields], stuck[fields])
+    changed = without["flags"] != stuck["flags"]
+    assert np.isin(stuck["flags"][changed], (CellFlag.STUCK_ON, CellFlag.STUCK_OFF)).all()
+    assert np.isin(without["flags"][changed], (0, CellFlag.UNFORMED)).all()
+
+
+def test_the_stuck_share_is_half_on_and_half_off():
+    flags = fabricate(presets.get("linear"), 256, 256, 3, stuck=0.02).cells["flags"]
+    for flag in (CellFlag.STUCK_ON, CellFlag.STUCK_OFF):
+        assert (flags == flag).mean() == pytest.approx(0.01, abs=0.002)
+    assert (fabricate(presets.get("linear"), 16, 16, 3, stuck=1.0).cells["flags"] != 0).all()
+
+
+@every_preset
 def test_all_or_no_cells_are_unformed_at_the_ends_of_the_share(name):
     device = presets.get(name)
     assert not (fabricate(device, 32, 32, 1).cells["flags"] == CellFlag.UNFORMED).any()
@@ -79,14 +99,16 @@ IMPOSSIBLE = {
     "a negative share": {"unformed": -0.01},
     "a share above 1": {"unformed": 1.01},
     "a share that is no number": {"unformed": float("nan")},
+    "a negative stuck share": {"stuck": -0.01},
+    "a stuck share that is no number": {"stuck": float("nan")},
 }
 
 
 @pytest.mark.parametrize("case", IMPOSSIBLE)
 def test_what_cannot_be_fabricated_is_refused(case):
-    asked = {"rows": 2, "cols": 2, "seed": 0, "unformed": 0.0} | IMPOSSIBLE[case]
+    asked = {"rows": 2, "cols": 2, "seed": 0} | IMPOSSIBLE[case]
     with pytest.raises(DeviceError, match="give"):
-        fabricate(presets.get("linear"), asked["rows"], asked["cols"], asked["seed"], asked["unformed"])
+        fabricate(presets.get("linear"), **asked)
 
 
 def test_the_largest_chip_can_be_fabricated():

@@ -78,6 +78,13 @@ def test_unformed_is_the_share_of_cells_that_need_forming():
     assert (flags == CellFlag.UNFORMED).mean() == pytest.approx(0.25, abs=0.03)
 
 
+def test_stuck_is_the_share_of_cells_that_are_stuck_and_none_by_default():
+    with Crossbar.open("emulator:?rows=64&cols=64&stuck=0.25&device=linear") as crossbar:
+        flags = from_words(crossbar.dump().words)["flags"]
+    assert (flags != 0).mean() == pytest.approx(0.25, abs=0.03)
+    assert worked("emulator:?rows=4&cols=4&stuck=0") == worked("emulator:?rows=4&cols=4")
+
+
 @pytest.mark.parametrize("feature", Feature)
 def test_lacks_takes_features_away_by_name(feature):
     everything = identity("emulator:?rows=1&cols=1").features
@@ -99,6 +106,7 @@ REFUSED = {
     "seed=9223372036854775808": "give an integer from 0 to 9223372036854775807",
     "unformed=1.1": "unformed=1.1; give a number from 0 to 1",
     "unformed=nan": "unformed=nan; give a number from 0 to 1",
+    "stuck=1.1": "stuck=1.1; give a number from 0 to 1",
     "lacks=flash": "no feature 'flash'; known: vmm, vmm_t",
     "colums=3": "no option 'colums'; known: device, rows, cols",
     **{f"{name}={high * 2}": f"{name}=" for name, (_, high) in LAYER_OPTIONS.items()},
