@@ -21,7 +21,7 @@ from hwctl.crossbar.arguments import (
 from hwctl.crossbar.planned import planned_pulses
 from hwctl.crossbar.port import Port, parts_executed
 from hwctl.crossbar.results import ArrayStatus, Floats, FormResult, Lines, OnOverRange, PulseShape, VerifyResult
-from hwctl.crossbar.sensing import multiply, readings
+from hwctl.crossbar.sensing import cell_readings, multiply, readings
 from hwctl.crossbar.shapes import PulseShapes
 from hwctl.errors import BoardError, LimitError, LinkError, OverRange, Unsupported
 from hwctl.links import Link, open_link
@@ -155,6 +155,17 @@ class Crossbar:
                 f"{np.isnan(found).sum()} of {found.size} cells saturate the converter; lower the read voltage"
             )
         return found
+
+    def read_cells(self, rows: ArrayLike, cols: ArrayLike, *, averages: int = 1) -> Floats:
+        """Read listed cells of the array and no other, each (cells,).
+
+        averages: as in `read`. Returns float64 (cells,) in S, NaN where a converter saturated. Raises LimitError.
+        """
+        at_rows, at_cols = cell_list(rows, cols, (self.rows, self.cols))
+        log2 = averages_log2(averages)
+        if at_rows.size == 0:
+            return np.empty(0)
+        return self.units.conductances(cell_readings(self.port, at_rows, at_cols, log2, self._take(averages)))
 
     def vmm(
         self,

@@ -25,6 +25,35 @@ def readings(port: Port, region: Region, averages_log2: int, index: int) -> NDAr
     return found
 
 
+def cell_readings(
+    port: Port, rows: NDArray[np.uint16], cols: NDArray[np.uint16], averages_log2: int, index: int
+) -> NDArray[np.uint16]:
+    """Read listed cells, each converted once: neighbours by one command. Returns codes (cells,)."""
+    parts = [part for block in _blocks(rows, cols) for part in port.parts(block, bytes_per_cell=2)]
+    replied = port.ask_all(
+        [commands.Read(part, averages_log2, codes.MAX_READ_RANGE, index) for part in parts], replies.Readings
+    )
+    found = np.empty((port.identity.rows, port.identity.cols), np.uint16)
+    for part, reply in zip(parts, replied, strict=True):
+        found[part.row0 : part.row1, part.col0 : part.col1] = reply.readings
+    return found[rows, cols]
+
+
+def _blocks(rows: NDArray[np.uint16], cols: NDArray[np.uint16]) -> list[Region]:
+    """Return rectangles that hold the listed cells and no other, each once: runs of columns, joined over rows."""
+    width = int(cols.max(initial=0)) + 2  # a column of its own between rows: no run goes over an end
+    places = np.unique(rows.astype(np.int64) * width + cols)
+    starts = np.flatnonzero(np.diff(places, prepend=-2) != 1)
+    ends = np.append(starts[1:], places.size)
+    found: dict[tuple[int, int, int], Region] = {}
+    for first, last in zip(places[starts].tolist(), places[ends - 1].tolist(), strict=True):
+        row, col0, col1 = first // width, first % width, last % width + 1
+        above = found.pop((row, col0, col1), None)
+        region = Region(row if above is None else above.row0, row + 1, col0, col1)
+        found[row + 1, col0, col1] = region
+    return list(found.values())
+
+
 def multiply(
     port: Port,
     kind: type[commands.Vmm],
