@@ -60,6 +60,56 @@ def test_program_comes_near_its_targets_on_an_ideal_device(run, tmp_path):
     assert "6 cells" in out
 
 
+NEURRAM = "emulator:?device=neurram&rows=16&cols=16&seed=4&stuck=0.1"
+
+
+def test_program_verify_reaches_its_targets_and_lists_cells_that_do_not_move(run, tmp_path):
+    wanted = np.random.default_rng(1).uniform(4, 36, (12, 10))
+    np.savetxt(tmp_path / "targets.csv", wanted, delimiter=",", fmt="%.3f")
+    asked = ("program", "targets.csv", "--verify", "--target", NEURRAM, "--row", "2", "--col", "3", "--averages", "1")
+    code, out, _ = run(*asked, "--json", "done.json")
+    found = results(tmp_path / "done.json")
+    assert code == 0
+    assert found["reached"] + len(found["not_reached"]) == found["cells"] == 120
+    assert 100 <= found["reached"] < 120
+    assert found["reads"] < 6 * 120
+    assert found["pulses"] < 7 * 120
+    for cell in found["not_reached"]:
+        i, j = cell["row"] - 2, cell["col"] - 3
+        assert cell["target_siemens"] == pytest.approx(wanted[i, j] * 1e-6, abs=1e-9)
+        assert cell["reading_siemens"] == found["after_siemens"][i][j]
+        assert abs(cell["reading_siemens"] - cell["target_siemens"]) > 0.5e-6
+    code, out, _ = run(*asked)
+    assert f"{found['reached']} cells" in out
+    assert out.count("not reached: row") == len(found["not_reached"])
+
+
+def test_program_verify_takes_a_wider_tolerance_with_fewer_pulses(run, tmp_path):
+    (tmp_path / "targets.csv").write_text("20,30,35\n10,15,25\n")
+    pulses = []
+    for tolerance in ("0.5", "4"):
+        code, _, _ = run("program", "targets.csv", "--verify", "--tolerance", tolerance, "--json", "done.json",
+                         "--target", "emulator:?device=neurram&rows=4&cols=4")  # fmt: skip
+        assert code == 0
+        pulses.append(results(tmp_path / "done.json")["pulses"])
+    assert pulses[0] > pulses[1]
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "says"),
+    [
+        ("41,20\n", (), "1 targets are outside the device's range, first 41 uS where it is 1 to 40 uS; correct cells"),
+        ("10,20\n", ("--tolerance", "0.05"), "give a wider tolerance or more averages"),
+    ],
+)
+def test_program_verify_refuses_what_it_cannot_reach_in_one_line(run, tmp_path, content, options, says):
+    (tmp_path / "targets.csv").write_text(content)
+    code, _, err = run("program", "targets.csv", "--verify", "--target", NEURRAM, *options)
+    assert code == 1
+    assert says in err
+    assert err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
