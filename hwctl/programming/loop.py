@@ -57,6 +57,11 @@ class Loop:
             self._crossbar.pulse_levels(now, shapes[0], shapes[1], self._region)
             counts = counts - now
 
+    @property
+    def pulses(self) -> Counts:
+        """Pulses of each cell so far (rows, cols)."""
+        return self._pulses[0] + self._pulses[1]
+
     def result(self) -> Result:
         """Return what was done so far."""
         return Result(self.reached, self.reading, self._pulses[0], self._pulses[1], self._reads, self._rounds)

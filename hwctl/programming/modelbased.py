@@ -1,5 +1,8 @@
 """Model-based write-verify: step curves say how many pulses to send at once, the residual decides the next batch."""
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -8,10 +11,93 @@ from hwctl.crossbar.results import Lines
 from hwctl.devices.steps import StepModel
 from hwctl.errors import LimitError
 from hwctl.programming.loop import Loop, shapes_of
-from hwctl.programming.planner import Planner
-from hwctl.programming.result import ALL, Result, checked_targets, refuse_outside
+from hwctl.programming.outlook import Outlook
+from hwctl.programming.planner import Planner, outlook_of
+from hwctl.programming.result import ALL, Mask, Result, checked_targets, refuse_outside
 
 GUARD = 2.5  # standard deviations of read noise
+
+
+@dataclass(frozen=True)
+class ModelBased:
+    """The method with its parameters, for regions that are programmed again and again; as `model_based`."""
+
+    model: StepModel
+    tolerance: float
+    """S"""
+    guard: float = GUARD
+    pulse_cost: float = 0.2
+    rounds: int = 40
+    averages: int = 1
+
+    def __post_init__(self) -> None:
+        """Raise LimitError where noise leaves no band, or a number is not above 0."""
+        if not self.band > 0 or not self.pulse_cost > 0 or self.rounds < 1:
+            raise LimitError(
+                f"tolerance {self.tolerance * 1e6:.4g} uS with {self.guard:g} times {self.noise * 1e6:.4g} uS of read "
+                f"noise, pulse cost {self.pulse_cost:g}, {self.rounds} rounds; give a wider tolerance or more "
+                "averages, and numbers above 0"
+            )
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of a reading in S."""
+        return self.model.read_noise / float(np.sqrt(self.averages))
+
+    @property
+    def band(self) -> float:
+        """S either way of a target within which a reading ends the loop."""
+        return self.tolerance - self.guard * self.noise
+
+    @cached_property
+    def outlook(self) -> Outlook:
+        """Return what distances from a target still cost."""
+        return outlook_of(self.model, self.band, self.noise, self.pulse_cost)
+
+    def program(
+        self,
+        crossbar: Crossbar,
+        targets: ArrayLike,
+        rows: Lines = ALL,
+        cols: Lines = ALL,
+        *,
+        chosen: Mask | None = None,
+        pulse_limit: ArrayLike | None = None,
+    ) -> Result:
+        """Bring the cells of a region to targets (rows, cols) in S.
+
+        chosen: which cells (rows, cols), default all; targets of others are not looked at, and they count as not
+        reached. pulse_limit: pulses that a cell may take at most, one number or (rows, cols); a cell is left where its
+        next move would take more. Raises LimitError where a target is outside the model's range; then nothing was
+        pulsed.
+        """
+        model = self.model
+        region = crossbar.region(rows, cols)
+        wanted = np.asarray(targets, np.float64)
+        if chosen is not None and wanted.shape == region.shape:
+            wanted = np.where(chosen, wanted, model.g_min)
+        region, wanted = checked_targets(crossbar, wanted, region, ALL)
+        refuse_outside(wanted, model.g_min, model.g_max, region, "the device's range")
+        planner = Planner(model, self.outlook, self.noise, self.pulse_cost, region.shape)
+        loop = Loop(crossbar, region, shapes_of(crossbar))
+        if chosen is not None:
+            loop.open &= chosen
+        loop.read(averages=self.averages)
+        for _ in range(self.rounds):
+            loop.close(loop.open & (np.abs(loop.reading - wanted) <= self.band))
+            loop.open &= ~planner.hopeless(wanted - loop.reading)
+            if not loop.open.any():
+                break
+            counts, levels = planner.plan(loop.open, loop.reading, wanted)
+            if pulse_limit is not None:
+                loop.open &= loop.pulses + np.abs(counts) <= np.asarray(pulse_limit, np.int64)
+                counts = np.where(loop.open, counts, 0)
+            before = loop.reading.copy()
+            loop.pulse(counts, levels)
+            loop.read(averages=self.averages)
+            planner.learn(counts, levels, before, loop.reading)
+        loop.close(loop.open & (np.abs(loop.reading - wanted) <= self.band))
+        return loop.result()
 
 
 def model_based(
@@ -30,8 +116,8 @@ def model_based(
     """Bring each cell to its target in few moves; all cells of the region at once.
 
     For every open cell each drive level and number of pulses is weighed by what it costs and by what is to be expected
-    after it, given the step's spread. What a cell's moves show of its own gain counts for its next ones. A cell that
-    does not follow is given up: it has not reached its target then.
+    after it, given the step's spread. What a cell's moves show of its own offset or gain counts for its next ones. A
+    cell that does not follow is given up: it has not reached its target then.
 
     model: step curves of the device. targets (rows, cols) and tolerance: S. guard: standard deviations of read noise by
     which the band is narrower in which a reading ends the loop, so that the cell itself is within the tolerance.
@@ -39,27 +125,5 @@ def model_based(
     averages: conversions of one reading, a power of two. Raises LimitError where a target is outside the model's
     range or noise leaves no band; then nothing was pulsed.
     """
-    region, wanted = checked_targets(crossbar, targets, rows, cols)
-    refuse_outside(wanted, model.g_min, model.g_max, region, "the device's range")
-    noise = model.read_noise / np.sqrt(averages)
-    band = tolerance - guard * noise
-    if not band > 0 or not pulse_cost > 0 or rounds < 1:
-        raise LimitError(
-            f"tolerance {tolerance * 1e6:.4g} uS with {guard:g} times {noise * 1e6:.4g} uS of read noise, pulse cost "
-            f"{pulse_cost:g}, {rounds} rounds; give a wider tolerance or more averages, and numbers above 0"
-        )
-    planner = Planner(model, band, noise, pulse_cost, region.shape)
-    loop = Loop(crossbar, region, shapes_of(crossbar))
-    loop.read(averages=averages)
-    for _ in range(rounds):
-        loop.close(loop.open & (np.abs(loop.reading - wanted) <= band))
-        loop.open &= ~planner.hopeless(wanted - loop.reading)
-        if not loop.open.any():
-            break
-        counts, levels = planner.plan(loop.open, loop.reading, wanted)
-        before = loop.reading.copy()
-        loop.pulse(counts, levels)
-        loop.read(averages=averages)
-        planner.learn(counts, levels, before, loop.reading)
-    loop.close(loop.open & (np.abs(loop.reading - wanted) <= band))
-    return loop.result()
+    method = ModelBased(model, tolerance, guard, pulse_cost, rounds, averages)
+    return method.program(crossbar, targets, rows, cols)

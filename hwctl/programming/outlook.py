@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from hwctl.crossbar.results import Floats
 
 TRAINS = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32])  # pulses of one move that are weighed
-NODES = 81  # of the normal distribution
+NODES = 41  # of the normal distribution
 DISTANCES = 96
 SPREADS = 64
-ITERATIONS = 30
+ITERATIONS = 15
 CLOSEST = 0.05  # of the band: spreads and distances below it are as good as none
 
 

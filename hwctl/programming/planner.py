@@ -23,23 +23,21 @@ VISIBLE = 8.0  # standard deviations of a reading that such a move is long
 class Planner:
     """Chooses pulses for the cells of a region, and learns how each of them answers."""
 
-    def __init__(self, model: StepModel, band: float, noise: float, pulse_cost: float, shape: tuple[int, int]) -> None:
-        """Take the model and the region's shape.
+    def __init__(
+        self, model: StepModel, outlook: Outlook, noise: float, pulse_cost: float, shape: tuple[int, int]
+    ) -> None:
+        """Take the model, what distances cost with it, and the region's shape.
 
-        band: S either way of a target within which a reading ends the loop; noise: S, of one reading; pulse_cost: of a
-        pulse in readings.
+        noise: S, of one reading; pulse_cost: of a pulse in readings.
         """
         self._model = model
+        self._outlook = outlook
         self._pulse_cost = pulse_cost
         self._shape = shape
         cells = shape[0] * shape[1]
         self._belief = Belief(model, cells)
         self._tries = np.zeros((2, cells), np.int64)
-        # Start and end of a move are read, and a pulse draws the write noise anew.
-        self._noise = float(np.sqrt(2.0) * np.hypot(noise, model.write_noise))
-        largest = min(float(np.median(np.abs(means), axis=1).max()) for means in model.means)
-        span = model.g_max - model.g_min
-        self._outlook = Outlook.of(band, span, largest, _relative(model), self._noise, pulse_cost)
+        self._noise = _of_change(model, noise)
 
     def hopeless(self, wish: Floats) -> Mask:
         """Return which cells (rows, cols) do not follow in the direction of `wish` in S."""
@@ -140,6 +138,22 @@ class Planner:
         enough = np.ceil(VISIBLE * self._noise / np.maximum(steps, 1e-30)) + 1
         doubted = self._belief.stuck(polarity)[cells] > DOUBTED
         return np.where(doubted, np.minimum(number, enough), number).astype(np.int64)
+
+
+def outlook_of(model: StepModel, band: float, noise: float, pulse_cost: float) -> Outlook:
+    """Return the outlook of a device.
+
+    band: S either way of a target within which a reading ends the loop; noise: S, of one reading; pulse_cost: of a
+    pulse in readings.
+    """
+    largest = min(float(np.median(np.abs(means), axis=1).max()) for means in model.means)
+    span = model.g_max - model.g_min
+    return Outlook.of(band, span, largest, _relative(model), _of_change(model, noise), pulse_cost)
+
+
+def _of_change(model: StepModel, noise: float) -> float:
+    """Return the noise in S of a change: its start and end are read, and a pulse draws the write noise anew."""
+    return float(np.sqrt(2.0) * np.hypot(noise, model.write_noise))
 
 
 def _relative(model: StepModel) -> float:

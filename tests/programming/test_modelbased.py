@@ -8,7 +8,7 @@ from verify_lab import US, agrees_with_the_board, bench
 
 from hwctl.devices import presets
 from hwctl.errors import LimitError
-from hwctl.programming.modelbased import model_based
+from hwctl.programming.modelbased import ModelBased, model_based
 from hwctl.programming.ramp import alternating
 
 # Share of the range, averages, and the share of working cells that reach it: own bounds lie within the nominal range
@@ -105,6 +105,27 @@ def test_it_does_the_same_where_the_board_counts_nothing():
     results = [model_based(lab.crossbar, lab.targets, US, model=lab.model) for lab in (first, second)]
     np.testing.assert_array_equal(results[0].reading, results[1].reading)
     np.testing.assert_array_equal(results[0].pulses, results[1].pulses)
+
+
+def test_cells_that_are_not_chosen_are_left_alone():
+    lab = bench()
+    chosen = np.random.default_rng(3).random(lab.targets.shape) < 0.3
+    targets = np.where(chosen, lab.targets, np.nan)
+    done = ModelBased(lab.model, US).program(lab.crossbar, targets, chosen=chosen)
+    assert done.reached[chosen].all()
+    assert (done.reads[~chosen] == 0).all()
+    assert (done.pulses[~chosen] == 0).all()
+    assert np.isnan(done.reading[~chosen]).all()
+    agrees_with_the_board(lab, done)
+
+
+def test_no_cell_takes_more_pulses_than_its_limit():
+    lab = bench()
+    limit = np.random.default_rng(3).integers(0, 6, lab.targets.shape)
+    done = ModelBased(lab.model, US).program(lab.crossbar, lab.targets, pulse_limit=limit)
+    assert (done.pulses <= limit).all()
+    assert 0.3 < done.reached.mean() < 1.0
+    agrees_with_the_board(lab, done)
 
 
 # -- bad input -----------------------------------------------------------------------------------------------------
