@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hwctl.training.trainer import Trainer
 
 OPTIMIZERS = "sgd, momentum, adagrad, rmsprop, adam, momentum-adaptive, momentum-global-rate"
-SCHEDULES = "accumulate, cell, outer, sign"
+SCHEDULES = "accumulate, cell, outer, sign, verify"
 POLICIES = "bidirectional, set-only, fixed-reference"
 
 

@@ -10,6 +10,7 @@ from hwctl.crossbar import Crossbar, PulseShape
 from hwctl.crossbar.driver import FULL_SCALE
 from hwctl.devices.steps import StepModel
 from hwctl.errors import RunError
+from hwctl.programming.modelbased import ModelBased
 from hwctl.protocol.codes import MAX_PULSES, Feature, Polarity
 from hwctl.protocol.packing import Region
 from hwctl.training.kernels import pair_differences, paired_lines
@@ -207,6 +208,29 @@ class PairedLayer:
                 counts, sets, resets,
             )
         )  # fmt: skip
+
+    def verify(
+        self, targets: Floats, chosen: NDArray[np.bool_], method: ModelBased, limit: NDArray[np.int64] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Bring chosen cells to targets in S by write-verify; the tracker takes their last readings.
+
+        targets, chosen, limit (pulses that a cell may take): (rows, lines). Returns pulses and which cells reached
+        their targets, (rows, lines) each.
+        """
+        pulses, reached = np.zeros(chosen.shape, np.int64), np.zeros(chosen.shape, np.bool_)
+        for placed in self.tiles:
+            where = placed.inputs, placed.lines
+            if not chosen[where].any():
+                continue
+            most = None if limit is None else limit[where]
+            done = method.program(
+                placed.crossbar, targets[where], placed.region, chosen=chosen[where], pulse_limit=most
+            )
+            pulses[where], reached[where] = done.pulses, done.reached
+            rows, lines = np.nonzero(chosen[where])
+            cells = rows + placed.inputs.start, lines + placed.lines.start
+            self.tracker.renew(cells, done.reading[rows, lines], method.averages)
+        return pulses, reached
 
     def outer(self, x: NDArray[np.int8], d: NDArray[np.int8], slots: int) -> None:
         """Send events x (events, inputs + 1) and d (events, lines) in coincidence mode; what is known ages."""

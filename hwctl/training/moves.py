@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from hwctl.programming.modelbased import ModelBased
 from hwctl.programming.plan import plan
 from hwctl.training.mapping import Cells, PairedLayer
 from hwctl.training.pairs import POLICIES, balanced, clipped, near_bound, needs_rebalance
@@ -30,7 +31,7 @@ class Mover:
         self.policy = policy
         self._split = POLICIES[policy]
         self._reread_share = reread_share
-        self._averages = averages
+        self.averages = averages
         self._budget = pulse_budget
         shape = (layer.rows, layer.lines)
         self.frozen = np.zeros(shape, np.bool_)
@@ -48,6 +49,18 @@ class Mover:
 
         rng: round pulses at random and without bias, not to the nearest.
         """
+        cells, shared = self._shared(rows, outputs, wish)
+        change = self.move_cells(cells, shared, rng)
+        return change[: wish.size] - change[wish.size :]
+
+    def verify_weights(self, rows: Counts, outputs: Counts, wish: Floats, method: ModelBased) -> Floats:
+        """Change G+ - G- of weights as `move_weights`, by write-verify of their cells. Returns read changes."""
+        cells, shared = self._shared(rows, outputs, wish)
+        change = self.verify_cells(cells, shared, method)
+        return change[: wish.size] - change[wish.size :]
+
+    def _shared(self, rows: Counts, outputs: Counts, wish: Floats) -> tuple[Cells, Floats]:
+        """Return the cells of weights and what each of them is to change by in S, G+ before G-, each (2 weights,)."""
         lines = 2 * outputs
         mean, frozen = self.layer.tracker.mean, self.frozen
         plus, minus = self._split(wish, mean[rows, lines], mean[rows, lines + 1], self.layer.model)
@@ -57,8 +70,26 @@ class Mover:
             # What would lower a cell, as the share of a stuck partner does, is left out: a RESET takes all.
             plus, minus = np.maximum(plus, 0.0), np.maximum(minus, 0.0)
         cells = np.concatenate((rows, rows)), np.concatenate((lines, lines + 1))
-        change = self.move_cells(cells, np.concatenate((plus, minus)), rng)
-        return change[: wish.size] - change[wish.size :]
+        return cells, np.concatenate((plus, minus))
+
+    def verify_cells(self, cells: Cells, wish: Floats, method: ModelBased) -> Floats:
+        """Bring cells to where they are believed to be plus `wish` in S, by readings. Returns the changes in S.
+
+        Beyond a bound there is nothing to verify: the target is the bound then.
+        """
+        layer, model = self.layer, self.layer.model
+        before = layer.tracker.mean[cells]
+        moving = (wish != 0.0) & ~self.frozen[cells]
+        targets, chosen = np.full(layer.tracker.mean.shape, model.g_min), np.zeros(self.frozen.shape, np.bool_)
+        targets[cells] = np.clip(before + wish, model.g_min, model.g_max)
+        chosen[cells] = moving
+        left = None if self._budget is None else self._budget - self.spent
+        pulses, reached = layer.verify(targets, chosen, method, left)
+        self.spent += pulses
+        if left is not None:
+            self.frozen |= chosen & ~reached & (pulses == 0)  # its first move would have taken more than is left
+        self.updates += 1
+        return layer.tracker.mean[cells] - before
 
     def move_cells(self, cells: Cells, wish: Floats, rng: np.random.Generator | None = None) -> Floats:
         """Change conductances by `wish` in S; reads first where too little is known. Returns expected changes."""
@@ -66,7 +97,7 @@ class Mover:
         moving = (wish != 0.0) & ~self.frozen[cells]
         stale = moving & layer.tracker.stale(wish, cells, self._reread_share)
         if stale.any():
-            layer.read_cells((cells[0][stale], cells[1][stale]), self._averages)
+            layer.read_cells((cells[0][stale], cells[1][stale]), self.averages)
         counts, levels, change = plan(layer.model, layer.tracker.mean[cells], np.where(moving, wish, 0.0), rng)
         if self._budget is not None:
             self._keep_budget(cells, counts, change)
@@ -89,13 +120,13 @@ class Mover:
         One-way devices are RESET first where they stand too high.
         """
         layer, model = self.layer, self.layer.model
-        start = layer.read(self._averages)
+        start = layer.read(self.averages)
         everything = tuple(grid.ravel() for grid in np.indices(target.shape))
         if model.one_way:
             self._reset_above(everything, target.ravel())
         for _ in range(rounds):
             self.move_cells(everything, (target - layer.tracker.mean).ravel())
-            found = layer.read(self._averages)
+            found = layer.read(self.averages)
         span = model.g_max - model.g_min
         wished = target - start
         large = np.abs(wished) > max(LARGE_MOVE * span, CERTAIN * self._least_change())
@@ -106,7 +137,7 @@ class Mover:
         """Return the change in S below which noise may hide a move."""
         model, levels = self.layer.model, self.layer.model.usual
         step = max(float(np.median(model.sigmas[p][levels[p]])) for p in (0, 1))
-        return float(np.hypot(np.hypot(step, model.write_noise), model.read_noise / np.sqrt(self._averages)))
+        return float(np.hypot(np.hypot(step, model.write_noise), model.read_noise / np.sqrt(self.averages)))
 
     def _reset_above(self, cells: Cells, target: Floats) -> None:
         model, layer = self.layer.model, self.layer
@@ -129,7 +160,7 @@ class Mover:
         if rows.size == 0:
             return 0
         cells = np.concatenate((rows, rows)), np.concatenate((2 * outputs, 2 * outputs + 1))
-        layer.read_cells(cells, self._averages)
+        layer.read_cells(cells, self.averages)
         targets = np.concatenate(balanced(layer.plus()[rows, outputs], layer.minus()[rows, outputs], model))
         if model.one_way:
             self._reset_above(cells, targets)

@@ -9,11 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwctl.errors import BadInput
+from hwctl.programming.modelbased import GUARD, ModelBased
 from hwctl.protocol.codes import MAX_SLOTS
 from hwctl.training.kernels import BIDIRECTIONAL, FIXED_REFERENCE, MAX_REPEATS, SET_ONLY, outer_events
 from hwctl.training.moves import Mover
 
 Floats = NDArray[np.float64]
+
+
+VERIFY_SHARE = 0.005  # of the range: tolerance of schedule `verify`
+VERIFY_ROUNDS = 4  # moves of a cell in one update: the next update goes on
 
 
 class Schedule(ABC):
@@ -75,6 +80,41 @@ class Cell(Schedule):
                 mover.move_weights(rows, outputs, whole[rows, outputs] * quantum, self.rng)
 
 
+class Verify(Schedule):
+    """Write-verify: where a change of a weight is due, its cells are read and pulsed until they have made it.
+
+    Due is a change of twice the tolerance, which is a share of the range, or what noise leaves.
+    """
+
+    name = "verify"
+
+    def __init__(self, movers: Sequence[Mover], *, fire_threshold: float, rng: np.random.Generator) -> None:
+        """Take each layer's mover; the threshold is the tolerance's."""
+        super().__init__(movers, fire_threshold=fire_threshold, rng=rng)
+        self._methods = [_method(mover) for mover in self.movers]
+
+    def apply(self, wishes: Sequence[Floats]) -> None:
+        """Add the changes and verify what is due."""
+        for n, (mover, method) in enumerate(zip(self.movers, self._methods, strict=True)):
+            remainder = self.remainders[n]
+            np.add(remainder, wishes[n] * mover.layer.k, out=remainder)
+            rows, outputs = np.nonzero(np.abs(remainder) >= 2.0 * method.tolerance)
+            if rows.size:
+                wanted = remainder[rows, outputs]
+                change = mover.verify_weights(rows, outputs, wanted, method)
+                # What was not reached in so many rounds is not asked for again: it would be due for ever.
+                far = np.abs(wanted - change) >= 2.0 * method.tolerance
+                remainder[rows, outputs] = np.where(far, 0.0, wanted - change)
+
+
+def _method(mover: Mover) -> ModelBased:
+    """Return the write-verify of a layer's device."""
+    model = mover.layer.model
+    noise = model.read_noise / np.sqrt(mover.averages)
+    tolerance = max(VERIFY_SHARE * (model.g_max - model.g_min), 2.0 * GUARD * noise, model.write_noise)
+    return ModelBased(model, float(tolerance), rounds=VERIFY_ROUNDS, averages=mover.averages)
+
+
 class Sign(Schedule):
     """Manhattan rule: one pulse in the direction of every change that stands out of its layer's."""
 
@@ -124,7 +164,7 @@ class Outer(Schedule):
 _PAIRS = MappingProxyType({"bidirectional": BIDIRECTIONAL, "fixed-reference": FIXED_REFERENCE, "set-only": SET_ONLY})
 
 SCHEDULES: Mapping[str, type[Schedule]] = MappingProxyType(
-    {kind.name: kind for kind in (Accumulate, Cell, Outer, Sign)}
+    {kind.name: kind for kind in (Accumulate, Cell, Outer, Sign, Verify)}
 )
 
 

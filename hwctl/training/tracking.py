@@ -47,6 +47,11 @@ class Tracker:
         """Take back what was known: pulses were sent that nobody counted cell by cell."""
         self.variance[...] = self._ignorance
 
+    def renew(self, where: tuple[NDArray[np.int64], ...], readings: Floats, averages: int) -> None:
+        """Take readings in S as all that is known of cells: they were pulsed in between by who read them."""
+        self.variance[where] = self._ignorance
+        self.observe(where, readings, averages)
+
     def observe(
         self, where: tuple[NDArray[np.int64], ...] | tuple[slice, slice], readings: Floats, averages: int
     ) -> None:

@@ -53,6 +53,15 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_does_not(run, tmp_pat
     assert state(tmp_path / "a")[0] != state(tmp_path / "c")[0]
 
 
+def test_train_with_write_verify_learns(run):
+    code, out, _ = run("train", "wbc", "--schedule", "verify", "--epochs", "1", "--no-report", "--run", "r",
+                       "--json", "-")  # fmt: skip
+    assert code == 0
+    found = json.loads(out[out.index("{") :])
+    assert found["schedule"] == "verify"
+    assert found["test_accuracy"] > 0.9
+
+
 @pytest.mark.parametrize(
     "options", [(), ("--optimizer", "sgd", "--schedule", "outer"), ("--optimizer", "adam", "--schedule", "cell")],
     ids=["defaults", "outer", "adam-cell"],

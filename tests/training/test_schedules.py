@@ -287,6 +287,33 @@ def test_zero_mean_pulses_leave_a_symmetric_device_where_it_is(lab):
     assert abs(after.mean() - before.mean()) < 0.02 * (model.g_max - model.g_min)
 
 
+# -- verify --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("device", ["neurram", "ecram", "tiox-passive"])
+def test_verify_makes_the_changes_that_are_due_within_its_tolerance(lab, device):
+    schedule = schedule_of(lab, "verify", device, policy="bidirectional")
+    layer, tolerance = layer_of(schedule), schedule._methods[0].tolerance
+    before = lab.true_weights(layer)
+    wish = np.random.default_rng(1).choice([-4.0, -1.0, 1.0, 4.0], (ROWS, OUTPUTS)) * tolerance / layer.k
+    schedule.apply([wish])
+    moved = (lab.true_weights(layer) - before) * layer.k
+    due = np.abs(wish) * layer.k > 2 * tolerance
+    np.testing.assert_array_equal(moved[~due], 0.0)
+    # Each cell of a pair is within the tolerance; where the pair was before is known as well as it was read.
+    assert (np.abs(moved - wish * layer.k)[due] <= 2.5 * tolerance).mean() > 0.95
+    np.testing.assert_allclose(schedule.remainders[0][~due], wish[~due] * layer.k)
+    np.testing.assert_array_equal(schedule.movers[0].spent, lab.counted(layer))
+
+
+def test_verify_needs_no_more_pulses_than_it_is_allowed(lab):
+    schedule = schedule_of(lab, "verify", "neurram", pulse_budget=3)
+    for sign in (1.0, -1.0, 1.0, -1.0):
+        schedule.apply([np.full((ROWS, OUTPUTS), sign * 10e-6 / layer_of(schedule).k)])
+    assert lab.counted(layer_of(schedule)).max() <= 3
+    assert schedule.movers[0].frozen.any()
+
+
 def test_an_unknown_schedule_lists_the_known():
-    with pytest.raises(BadInput, match="no schedule 'tiki'; known: accumulate, cell, outer, sign"):
+    with pytest.raises(BadInput, match="no schedule 'tiki'; known: accumulate, cell, outer, sign, verify"):
         schedules.get("tiki")

@@ -67,6 +67,7 @@ WAYS = [
     ("rmsprop", "accumulate", "linear"),
     ("sgd", "outer", "pcm"),
     ("momentum", "accumulate", "pcm"),
+    ("momentum", "verify", "ecram"),
 ]
 
 
@@ -172,7 +173,7 @@ def test_the_loop_reports_after_every_update_and_epoch():
 # -- budgets -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("schedule", ["accumulate", "cell", "sign"])
+@pytest.mark.parametrize("schedule", ["accumulate", "cell", "sign", "verify"])
 @pytest.mark.parametrize("device", ["reram-es", "tiox-passive"])
 def test_a_long_run_keeps_the_pulse_budget_of_every_cell(device, schedule):
     trainer = finished(configured(device, schedule=schedule, pulse_budget=60, epochs=4, largest_weight=1.0))
@@ -272,6 +273,7 @@ RESUMED = [
     ("momentum-adaptive", "accumulate", "hfox-1t1r", 1.0),
     ("rmsprop", "cell", "pcm", 10.0),
     ("sgd", "outer", "pcm", 10.0),
+    ("momentum", "verify", "ecram", 10.0),
 ]
 
 
