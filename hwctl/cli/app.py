@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from hwctl import __version__
-from hwctl.cli import calibrate, devices, info, program, read, serve, tasks, train
+from hwctl.cli import calibrate, devices, fit_device, info, program, read, serve, tasks, train
 from hwctl.cli.output import fail
 from hwctl.errors import HwctlError, Interrupted
 
@@ -62,10 +62,11 @@ for command in (
     program.program,
     info.info,
     devices.devices,
+    fit_device.fit_device,
     tasks.tasks,
     serve.serve,
 ):
-    app.command(command.__name__)(_interruptible(command))
+    app.command(command.__name__.replace("_", "-"))(_interruptible(command))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -47,21 +47,31 @@ def traverse_pulses(model: StepModel, polarity: Polarity, share: float = 0.9) ->
     return MAX_TRAIN
 
 
-def respond(device: Device, *, cells: int = 200, seed: int = 0) -> DeviceResponse:
+def respond(
+    device: Device,
+    *,
+    cells: int = 200,
+    seed: int = 0,
+    pulses: tuple[int, int] | None = None,
+    starts: tuple[float, float] = (0.0, 1.0),
+) -> DeviceResponse:
     """Pulse `cells` cells of a device by the integer cell law, from bound to bound and back.
 
-    Write noise is in the conductances, read noise is not.
+    pulses: SET and RESET pulses; None: what traverses most of the range. starts: positions 0 to 1 where the two trains
+    start. Write noise is in the conductances, read noise is not.
     """
     model = StepModel.of(device)
     chip = fabricate(device, 1, cells, seed)
-    up = _train(chip, Polarity.SET, model.usual[0], traverse_pulses(model, Polarity.SET))
-    down = _train(chip, Polarity.RESET, model.usual[1], traverse_pulses(model, Polarity.RESET))
+    trains = []
+    for polarity in (Polarity.SET, Polarity.RESET):
+        number = traverse_pulses(model, polarity) if pulses is None else pulses[polarity]
+        trains.append(_train(chip, polarity, model.usual[polarity], number, starts[polarity]))
     grid = np.linspace(model.g_min, model.g_max, model.means[0].shape[1])
     return DeviceResponse(
         name=device.name,
         title=device.title,
-        set_g=up,
-        reset_g=down,
+        set_g=trains[0],
+        reset_g=trains[1],
         step_g=grid,
         set_step=model.means[0][model.usual[0]],
         reset_step=model.means[1][model.usual[1]],
@@ -69,9 +79,9 @@ def respond(device: Device, *, cells: int = 200, seed: int = 0) -> DeviceRespons
     )
 
 
-def _train(chip: Chip, polarity: Polarity, level: int, pulses: int) -> Floats:
+def _train(chip: Chip, polarity: Polarity, level: int, pulses: int, start: float) -> Floats:
     cells = chip.cells.reshape(-1).copy()
-    cells["state"] = 0 if polarity == Polarity.SET else law.STATE_MAX
+    cells["state"] = round(start * law.STATE_MAX)
     numbers = np.arange(cells.size, dtype=np.int64)
     levels = np.full(cells.size, level, np.int64)
     found = np.empty((pulses + 1, cells.size))

@@ -11,7 +11,8 @@ from hwctl.devices.identity import LONGEST_PULSE
 from hwctl.errors import DeviceError
 from hwctl.protocol.codes import CURVE_ENTRIES, MAX_LEVELS, Polarity
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,47}")  # room for a digest within the 64 bytes of IDENTIFY
+NAME_LENGTH = 48  # leaves room for a digest within the 64 bytes of IDENTIFY
+NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{NAME_LENGTH - 1}}}")
 MAX_STEP = 1.0  # of the range: what an entry of the cell law's tables holds
 MAX_SIGMA = 2.0
 MAX_VOLTS = 65.535  # V: 16 bits of millivolts

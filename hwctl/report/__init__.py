@@ -1,9 +1,9 @@
 """Plots and the HTML report of a run.
 
 `LayerSnapshot` describes a layer before and after training; `write_report` writes report.html and the CSV
-files of all that it plots; `write_training_plot` and `plot_device_response` write single pictures. The
-names are imported when they are first used, because matplotlib takes long to import and is missing on small
-boards.
+files of all that it plots; `write_training_plot`, `plot_device_response` and `plot_measured` write single
+pictures. The names are imported when they are first used, because matplotlib takes long to import and is
+missing on small boards.
 """
 
 from importlib import import_module
@@ -13,11 +13,14 @@ from hwctl.packages import need
 
 if TYPE_CHECKING:
     from hwctl.report.html import write_report
+    from hwctl.report.measured import plot_measured
     from hwctl.report.plots import write_training_plot
     from hwctl.report.response import DeviceResponse, plot_device_response
     from hwctl.report.snapshot import LayerSnapshot
 
-__all__ = ["DeviceResponse", "LayerSnapshot", "plot_device_response", "write_report", "write_training_plot"]
+__all__ = [
+    "DeviceResponse", "LayerSnapshot", "plot_device_response", "plot_measured", "write_report", "write_training_plot",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:
@@ -26,6 +29,7 @@ def __getattr__(name: str) -> object:
         "DeviceResponse": "response",
         "LayerSnapshot": "snapshot",
         "plot_device_response": "response",
+        "plot_measured": "measured",
         "write_report": "html",
         "write_training_plot": "plots",
     }

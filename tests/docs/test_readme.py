@@ -26,6 +26,7 @@ def command_lines():
 def test_the_commands_of_the_first_look_are_right(line, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "targets.csv").write_text("50,51\n")
+    (tmp_path / "steps.csv").write_text("pulse,conductance_uS\n0,10\n1,12\n2,13\n0,13\n1,11\n")
     arguments = shlex.split(line)[1:]
     if "--resume" in arguments:
         run("train", "wbc", "--epochs", "1", "--no-report")
