@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from hwctl import __version__
-from hwctl.cli import calibrate, devices, fit_device, info, program, read, serve, tasks, train
+from hwctl.cli import calibrate, devices, fit_device, form, info, program, read, serve, tasks, train
 from hwctl.cli.output import fail
 from hwctl.errors import HwctlError, Interrupted
 
@@ -59,6 +59,7 @@ for command in (
     train.train,
     calibrate.calibrate,
     read.read,
+    form.form,
     program.program,
     info.info,
     devices.devices,

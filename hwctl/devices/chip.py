@@ -90,7 +90,7 @@ def _curves(device: Device, polarity: Polarity) -> tuple[law.Curve, ...]:
 
 
 def form_levels(device: Device) -> tuple[DriveLevel, ...]:
-    """Forming amplitudes from 60% of the limit up to it, 1 ms each."""
+    """Return forming amplitudes from 60% of the device's limit up to it, 1 ms each."""
     steps = np.linspace(0.6, 1.0, FORM_LEVELS) * device.max_form_amplitude
     return tuple(DriveLevel(Polarity.FORM, round(float(volts), 3), 1e-3, 0.0) for volts in steps)
 
