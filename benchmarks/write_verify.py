@@ -59,7 +59,7 @@ QUIET_AVERAGES = 16
 TUNING_SEEDS = (100, 101)
 PI_NOISY = (15, 0.02)  # drive level, pulses for an error of one tolerance: see --tune
 PI_FEW_READS = (9, 0.5)
-PI_QUIET = (5, 0.1)
+PI_QUIET = (3, 0.2)
 OURS = "model-based"
 
 
