@@ -57,7 +57,6 @@ def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
 
 for command in (
     train.train,
-    calibrate.calibrate,
     read.read,
     form.form,
     program.program,
@@ -68,6 +67,8 @@ for command in (
     serve.serve,
 ):
     app.command(command.__name__.replace("_", "-"))(_interruptible(command))
+
+app.add_typer(calibrate.group, name="calibrate", help=calibrate.calibrate.__doc__)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

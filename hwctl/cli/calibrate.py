@@ -22,8 +22,36 @@ KINDS = ("moving", "stuck-on", "stuck-off", "unformed")
 SAVE_EVERY = 10.0  # s between two saves of what is known so far
 
 
+group = typer.Typer(invoke_without_command=True, no_args_is_help=True)
+
+
+@group.command()
+def show(
+    file: Annotated[Path, typer.Argument(metavar="FILE.h5", help="A record that 'hwctl calibrate' wrote.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE.html", help="The page; default beside the record.")
+    ] = None,
+    json: Json = None,
+) -> None:
+    """Print what a record holds, and write its plots into one HTML file, their values into CSV files beside it."""
+    from hwctl.calibration.record import Record as ChipRecord  # noqa: PLC0415
+    from hwctl.report import write_chip_report  # noqa: PLC0415
+
+    record = ChipRecord.load(file)
+    summary = summarise(record)
+    page = write_chip_report(out or file.with_suffix(".html"), record, _figures(summary))
+    if json is None:
+        _conclude(Console(), summary, file)
+        Console().print(f"plots: {page}", highlight=False, soft_wrap=True)
+    write_json(json, summary)
+
+
+@group.callback()
 def calibrate(
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.h5", help="The record that is to be written.")],
+    context: typer.Context,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE.h5", help="The record that is to be written.")
+    ] = None,
     target: Target = DEFAULT_TARGET,
     rows: Rows = ":",
     cols: Cols = ":",
@@ -55,7 +83,11 @@ def calibrate(
     from hwctl.crossbar import Crossbar  # noqa: PLC0415
     from hwctl.packages import need  # noqa: PLC0415
 
+    if context.invoked_subcommand is not None:
+        return
     need("h5py", "the record of a chip")
+    if out is None:
+        raise BadInput("name the record that is to be written: --out chip7.h5")
     if out.exists():
         raise BadInput(f"{out} exists already; name another file, or move it away")
     plan = Plan.of(budget)
@@ -176,6 +208,25 @@ def summarise(record: "ChipRecord") -> dict[str, object]:
     for name in ("set", "reset"):
         result[f"gain_{name}_spread"] = float(attributes[f"gain_{name}_spread"])
     return result
+
+
+def _figures(summary: dict[str, object]) -> list[tuple[str, str, str]]:
+    """Return the key figures of a page: label, value, note."""
+
+    def siemens(name: str) -> str:
+        value = summary[name]
+        return "not reached" if value is None else quantity(float(value), "S")  # type: ignore[arg-type]
+
+    cells = summary["cells"]
+    return [
+        ("Cells that move", f"{summary['moving']} of {cells}", ""),
+        *((f"Cells {kind}", str(summary[kind]), f"of {cells}") for kind in KINDS[1:]),
+        ("G_min", siemens("g_min_median_siemens"), f"median; reached by {summary['g_min_reached']} of {cells}"),
+        ("G_max", siemens("g_max_median_siemens"), f"median; reached by {summary['g_max_reached']} of {cells}"),
+        ("Read noise", siemens("read_noise_siemens"), "of one conversion"),
+        ("Write noise", siemens("write_noise_siemens"), f"standard error {siemens('write_noise_error_siemens')}"),
+        ("Pulses", f"{summary['pulses']:,}", f"at most {summary['pulses_max_cell']} a cell"),
+    ]
 
 
 def _conclude(console: Console, summary: dict[str, object], out: Path) -> None:

@@ -1,9 +1,9 @@
-"""Plots and the HTML report of a run.
+"""Plots and the HTML reports.
 
 `LayerSnapshot` describes a layer before and after training; `write_report` writes report.html and the CSV
-files of all that it plots; `write_training_plot`, `plot_device_response` and `plot_measured` write single
-pictures. The names are imported when they are first used, because matplotlib takes long to import and is
-missing on small boards.
+files of all that it plots; `write_chip_report` does so for a calibrated chip; `write_training_plot`,
+`plot_device_response` and `plot_measured` write single pictures. The names are imported when they are first
+used, because matplotlib takes long to import and is missing on small boards.
 """
 
 from importlib import import_module
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hwctl.packages import need
 
 if TYPE_CHECKING:
+    from hwctl.report.chip import write_chip_report
     from hwctl.report.html import write_report
     from hwctl.report.measured import plot_measured
     from hwctl.report.plots import write_training_plot
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from hwctl.report.snapshot import LayerSnapshot
 
 __all__ = [
-    "DeviceResponse", "LayerSnapshot", "plot_device_response", "plot_measured", "write_report", "write_training_plot",
+    "DeviceResponse", "LayerSnapshot", "plot_device_response", "plot_measured", "write_chip_report", "write_report",
+    "write_training_plot",
 ]  # fmt: skip
 
 
@@ -30,6 +32,7 @@ def __getattr__(name: str) -> object:
         "LayerSnapshot": "snapshot",
         "plot_device_response": "response",
         "plot_measured": "measured",
+        "write_chip_report": "chip",
         "write_report": "html",
         "write_training_plot": "plots",
     }

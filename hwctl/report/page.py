@@ -54,11 +54,10 @@ def strip(figures: Iterable[tuple[str, str, str]]) -> str:
     return f'<dl class="strip">{"".join(cells)}</dl>'
 
 
-def figure(title: str, svg: str, caption: str, file: str) -> str:
+def figure(title: str, svg: str, caption: str, file: str, folder: str = "plots") -> str:
     """Return a plot with its caption and a link to the CSV file of its values; `svg` is HTML."""
-    return (
-        f"<figure><b>{escape(title)}</b>{svg}\n<figcaption>{escape(caption)} Values: {link(file)}</figcaption></figure>"
-    )
+    below = f"{escape(caption)} Values: {link(file, folder)}"
+    return f"<figure><b>{escape(title)}</b>{svg}\n<figcaption>{below}</figcaption></figure>"
 
 
 def figures(plots: Iterable[str]) -> str:
@@ -66,9 +65,10 @@ def figures(plots: Iterable[str]) -> str:
     return f'<div class="figures">{"".join(plots)}</div>'
 
 
-def link(file: str) -> str:
-    """Return a link to a file in the folder plots."""
-    return f'<a href="plots/{escape(file)}">plots/{escape(file)}</a>'
+def link(file: str, folder: str = "plots") -> str:
+    """Return a link to a file in a folder beside the page."""
+    path = escape(f"{folder}/{file}")
+    return f'<a href="{path}">{path}</a>'
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers_from: int) -> str:

@@ -88,3 +88,25 @@ def test_a_chip_on_which_nothing_moves_is_named(capsys, tmp_path):
     assert code == 1
     assert "none of 64 cells moves" in said
     assert "hwctl form" in said
+
+
+def test_a_record_is_shown(capsys, tmp_path):
+    path = tmp_path / "chip.h5"
+    run(capsys, "calibrate", "-t", TARGET, "-o", str(path))
+    code, said, _ = run(capsys, "calibrate", "show", str(path))
+    assert code == 0
+    assert "64 moving" in said
+    assert path.with_suffix(".html").exists()
+    assert (tmp_path / "chip" / "cells.csv").exists()
+
+
+def test_what_is_no_record_is_named(capsys, tmp_path):
+    code, _, said = run(capsys, "calibrate", "show", str(tmp_path / "none.h5"))
+    assert code == 1
+    assert "none.h5 does not exist" in said
+
+
+def test_without_a_name_for_the_record_nothing_is_done(capsys):
+    code, _, said = run(capsys, "calibrate", "-t", TARGET)
+    assert code == 1
+    assert "name the record" in said
