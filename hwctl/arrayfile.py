@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from hwctl.errors import RunError
 from hwctl.packages import need
 
-COMPRESSED = 100_000  # values of an array from which on it is compressed
+COMPRESSED = 100_000  # values of an array from which on compression pays
 Attribute = str | int | float | bool
 
 
 def write_arrays(
     path: Path, kind: str, version: int, attributes: Mapping[str, Attribute], arrays: Mapping[str, NDArray[Any]],
-    units: Mapping[str, str],
+    units: Mapping[str, str], *, compress: bool = False,
 ) -> None:  # fmt: skip
     """Write arrays by their path in the file under a temporary name, then rename it.
 
-    kind: what the file is, with `version` of its format; units: by the last part of an array's path. Raises
-    MissingPackage without h5py, OSError where the file cannot be written.
+    kind: what the file is, with `version` of its format; units: by the last part of an array's path; compress: large
+    arrays, with gzip. Raises MissingPackage without h5py, OSError where the file cannot be written.
     """
     h5py = _h5py(kind)
     partial = path.with_name(f".{path.name}.partial")
@@ -31,7 +31,9 @@ def write_arrays(
             file.attrs["format"] = version
             file.attrs.update(attributes)
             for name, array in arrays.items():
-                stored = file.create_dataset(name, data=array, compression="gzip" if array.size > COMPRESSED else None)
+                stored = file.create_dataset(
+                    name, data=array, compression="gzip" if compress and array.size > COMPRESSED else None
+                )
                 unit = units.get(name.rsplit("/", 1)[-1])
                 if unit:
                     stored.attrs["units"] = unit

@@ -57,7 +57,7 @@ class Record:
 
     def save(self, path: Path) -> None:
         """Write the file. Raises MissingPackage without h5py, OSError where that is impossible."""
-        write_arrays(path, KIND, FORMAT, self.attributes, self.arrays, UNITS)
+        write_arrays(path, KIND, FORMAT, self.attributes, self.arrays, UNITS, compress=True)
 
     @classmethod
     def load(cls, path: Path) -> "Record":

@@ -17,6 +17,7 @@ from hwctl.protocol.registers import RANGE, VLNV, WORD_BYTES
 
 WORD = 0xFFFF_FFFF
 READERS = 4
+FEW = 4  # words whose calls are not worth a thread
 INSTALL = "install it with pip install 'pynq==3.1.2', or reach the board with 'hwctl serve' on it and socket://"
 
 
@@ -78,7 +79,8 @@ class RemoteBus(BlockBus):
     def read_words(self, offset: int, count: int) -> NDArray[np.uint32]:
         """Read words that follow one another. Raises LinkClosed where the device is gone."""
         try:
-            found = list(self._readers.map(self._mmio.read, range(offset, offset + WORD_BYTES * count, WORD_BYTES)))
+            at_once = map if count <= FEW else self._readers.map
+            found = list(at_once(self._mmio.read, range(offset, offset + WORD_BYTES * count, WORD_BYTES)))
         except self._errors as error:
             raise _lost(error) from None
         return np.array([word & WORD for word in found], WORDS)  # a word is an int32 in gRPC's answer
