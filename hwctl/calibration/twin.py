@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwctl.calibration.procedure import Measured
 from hwctl.crossbar.results import Floats, PulseShape
@@ -60,7 +61,7 @@ def twin(
     )
 
 
-def _cells(measured: Measured, siemens: float) -> np.ndarray[tuple[int, ...], np.dtype[np.void]]:
+def _cells(measured: Measured, siemens: float) -> NDArray[np.void]:
     """Return cells (cells,) of dtype CELL: what does not move stands still where it was read."""
     cells = np.zeros(measured.last.size, CELL)
     moves = measured.response.flags == 0
