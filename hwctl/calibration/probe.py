@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwctl.crossbar import Crossbar
-from hwctl.crossbar.results import Floats, PulseShape
+from hwctl.crossbar.levels import levels_of, pulse_at
+from hwctl.crossbar.results import Floats
 from hwctl.errors import LimitError
-from hwctl.protocol.codes import Feature, Polarity
+from hwctl.protocol.codes import Feature
 from hwctl.protocol.packing import Region
 
 Ints = NDArray[np.int64]
@@ -70,9 +71,7 @@ class Probe:
 
     def __post_init__(self) -> None:
         """Define the drive levels and take a first reading. Raises LimitError where the board lists no levels."""
-        self.shapes: tuple[list[PulseShape], list[PulseShape]] = (
-            self.crossbar.drive_levels(Polarity.SET), self.crossbar.drive_levels(Polarity.RESET),
-        )  # fmt: skip
+        self.shapes = levels_of(self.crossbar)
         if not all(self.shapes):
             raise LimitError(f"{self.crossbar.link.url} lists no drive levels of both polarities; nothing to measure")
         self.spent = np.zeros(self.cells, np.int64)
@@ -124,13 +123,8 @@ class Probe:
         return self.present
 
     def _send(self, counts: Ints, levels: Ints) -> None:
-        numbers = [np.array([shape.number for shape in shapes]) for shapes in self.shapes]
-        chosen = [np.where(np.sign(counts) == sign, levels, 0) for sign in (1, -1)]
         shape = self.region.shape
-        self.crossbar.pulse_levels(
-            counts.reshape(shape), numbers[0][chosen[0]].reshape(shape), numbers[1][chosen[1]].reshape(shape),
-            self.region,
-        )  # fmt: skip
+        pulse_at(self.crossbar, self.shapes, counts.reshape(shape), levels.reshape(shape), self.region)
 
     def _executed(self, sent: Ints) -> bool:
         """Return whether the first pulses after the known readings were executed before the link was lost."""

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwctl.calibration.procedure import Measured
-from hwctl.crossbar.results import Floats, PulseShape
+from hwctl.crossbar.levels import Levels
+from hwctl.crossbar.results import Floats
 from hwctl.devices import law
 from hwctl.devices.chip import CODES, Chip, Scales, form_levels
 from hwctl.devices.device import DriveLevel
@@ -18,7 +19,7 @@ AT_ONCE = 0.7  # of the way to the bottom: a RESET that leads further, from ever
 
 
 def twin(
-    measured: Measured, identity: Identity, shapes: tuple[list[PulseShape], list[PulseShape]],
+    measured: Measured, identity: Identity, shapes: Levels,
     rows: int, cols: int, read_voltage: float,
 ) -> Chip:  # fmt: skip
     """Return the chip that behaves as the measured region of rows x cols cells. read_voltage: V."""

@@ -3,10 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from hwctl.crossbar import Crossbar, PulseShape
+from hwctl.crossbar import Crossbar
+from hwctl.crossbar.levels import Levels, pulse_at
 from hwctl.crossbar.results import Floats
 from hwctl.programming.result import Counts, Mask, Result
-from hwctl.protocol.codes import MAX_PULSES, Polarity
+from hwctl.protocol.codes import Polarity
 from hwctl.protocol.packing import Region
 
 
@@ -16,11 +17,11 @@ class Loop:
     A cell that is not open any more is neither read nor pulsed.
     """
 
-    def __init__(self, crossbar: Crossbar, region: Region, shapes: tuple[list[PulseShape], list[PulseShape]]) -> None:
+    def __init__(self, crossbar: Crossbar, region: Region, shapes: Levels) -> None:
         """Take a region, and the pulse shapes of SET and RESET that levels count."""
         self._crossbar = crossbar
         self._region = region
-        self._numbers = tuple(np.array([shape.number for shape in each]) for each in shapes)
+        self._shapes = shapes
         self.open: Mask = np.ones(region.shape, np.bool_)
         self.reading: Floats = np.full(region.shape, np.nan)
         """Last reading of each cell in S; NaN where the converter saturated."""
@@ -46,16 +47,9 @@ class Loop:
     def pulse(self, counts: Counts, levels: Counts) -> None:
         """Send signed counts (rows, cols), each cell at its own level of the shapes of its polarity."""
         self._rounds += 1
-        shapes = [
-            numbers[np.where(np.sign(counts) == sign, levels, 0)]
-            for numbers, sign in zip(self._numbers, (1, -1), strict=True)
-        ]
         for polarity, sign in ((Polarity.SET, 1), (Polarity.RESET, -1)):
             self._pulses[polarity] += np.maximum(sign * counts, 0)
-        while counts.any():
-            now = np.clip(counts, -MAX_PULSES, MAX_PULSES)  # the rest follows: nothing is left out
-            self._crossbar.pulse_levels(now, shapes[0], shapes[1], self._region)
-            counts = counts - now
+        pulse_at(self._crossbar, self._shapes, counts, levels, self._region)
 
     @property
     def pulses(self) -> Counts:
@@ -65,11 +59,6 @@ class Loop:
     def result(self) -> Result:
         """Return what was done so far."""
         return Result(self.reached, self.reading, self._pulses[0], self._pulses[1], self._reads, self._rounds)
-
-
-def shapes_of(crossbar: Crossbar) -> tuple[list[PulseShape], list[PulseShape]]:
-    """Return every drive level of the board as shapes of SET and of RESET, weak to strong."""
-    return crossbar.drive_levels(Polarity.SET), crossbar.drive_levels(Polarity.RESET)
 
 
 def directions(wish: NDArray[np.float64]) -> Counts:

@@ -7,13 +7,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hwctl.crossbar import Crossbar
+from hwctl.crossbar.driver import ALL
+from hwctl.crossbar.levels import levels_of
 from hwctl.crossbar.results import Lines
 from hwctl.devices.steps import StepModel
 from hwctl.errors import LimitError
-from hwctl.programming.loop import Loop, shapes_of
+from hwctl.programming.loop import Loop
 from hwctl.programming.outlook import Outlook
 from hwctl.programming.planner import Planner, outlook_of
-from hwctl.programming.result import ALL, Mask, Result, checked_targets, refuse_outside
+from hwctl.programming.result import Mask, Result, checked_targets, refuse_outside
 
 GUARD = 2.5  # standard deviations of read noise
 
@@ -79,7 +81,7 @@ class ModelBased:
         region, wanted = checked_targets(crossbar, wanted, region, ALL)
         refuse_outside(wanted, model.g_min, model.g_max, region, "the device's range")
         planner = Planner(model, self.outlook, self.noise, self.pulse_cost, region.shape)
-        loop = Loop(crossbar, region, shapes_of(crossbar))
+        loop = Loop(crossbar, region, levels_of(crossbar))
         if chosen is not None:
             loop.open &= chosen
         loop.read(averages=self.averages)

@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwctl.crossbar import Crossbar
+from hwctl.crossbar.levels import levels_of, pulse_at
 from hwctl.crossbar.results import Lines
 from hwctl.devices.steps import StepModel
 from hwctl.errors import LimitError
 from hwctl.programming.plan import plan
-from hwctl.protocol.codes import MAX_PULSES, Polarity
+from hwctl.protocol.packing import Region
 
 Floats = NDArray[np.float64]
 
@@ -56,49 +57,25 @@ def program(
     before = present = crossbar.read(region, averages=averages, over_range="nan")
     pulses = np.zeros(region.shape, np.int64)
     for _ in range(rounds):
-        pulses += _round(crossbar, model, region.row0, region.col0, present, wanted)
+        pulses += _round(crossbar, model, region, present, wanted)
         present = crossbar.read(region, averages=averages, over_range="nan")
     return OpenLoopResult(before, present, pulses)
 
 
-def _round(
-    crossbar: Crossbar, model: StepModel, row0: int, col0: int, present: Floats, wanted: Floats
-) -> NDArray[np.int64]:
+def _round(crossbar: Crossbar, model: StepModel, region: Region, present: Floats, wanted: Floats) -> NDArray[np.int64]:
     """Send one round of pulses. Returns the pulses of each cell (rows, cols)."""
+    shapes = levels_of(crossbar)
     wish = np.nan_to_num(wanted - present)
     sent = np.zeros(wanted.shape, np.int64)
     if model.one_way:
         # Too high: to the bottom first, then up from there.
         high = wish < -0.02 * (model.g_max - model.g_min)
-        _send(crossbar, model, row0, col0, -high.astype(np.int64), np.full(wanted.shape, model.usual[1]))
+        pulse_at(crossbar, shapes, -high.astype(np.int64), np.full(wanted.shape, model.usual[1]), region)
         sent += high
         wish = np.where(high, wanted - model.g_min, np.maximum(wish, 0.0))
         present = np.where(high, model.g_min, present)
     counts, levels, _ = plan(model, np.nan_to_num(present, nan=model.g_min).ravel(), wish.ravel())
     counts, levels = counts.reshape(wanted.shape), levels.reshape(wanted.shape)
     sent += np.abs(counts)
-    while counts.any():
-        now = np.clip(counts, -MAX_PULSES, MAX_PULSES)
-        _send(crossbar, model, row0, col0, now, levels)
-        counts = counts - now
+    pulse_at(crossbar, shapes, counts, levels, region)
     return sent
-
-
-def _send(
-    crossbar: Crossbar,
-    model: StepModel,
-    row0: int,
-    col0: int,
-    counts: NDArray[np.int64],
-    levels: NDArray[np.int64],
-) -> None:
-    shapes = [
-        np.array([shape.number for shape in crossbar.drive_levels(polarity)])
-        for polarity in (Polarity.SET, Polarity.RESET)
-    ]
-    chosen = [
-        numbers[np.where(np.sign(counts) == sign, levels, model.usual[polarity])]
-        for polarity, (numbers, sign) in enumerate(zip(shapes, (1, -1), strict=True))
-    ]
-    rows, cols = slice(row0, row0 + counts.shape[0]), slice(col0, col0 + counts.shape[1])
-    crossbar.pulse_levels(counts, chosen[0], chosen[1], rows, cols)

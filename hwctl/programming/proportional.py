@@ -4,10 +4,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hwctl.crossbar import Crossbar
+from hwctl.crossbar.driver import ALL
+from hwctl.crossbar.levels import levels_of
 from hwctl.crossbar.results import Lines
 from hwctl.errors import LimitError
-from hwctl.programming.loop import Loop, shapes_of
-from hwctl.programming.result import ALL, Result, checked_targets
+from hwctl.programming.loop import Loop
+from hwctl.programming.result import Result, checked_targets
 
 
 def proportional_integral(
@@ -39,7 +41,7 @@ def proportional_integral(
     targets (rows, cols) and tolerance: S. Raises LimitError; then nothing was pulsed.
     """
     region, wanted = checked_targets(crossbar, targets, rows, cols)
-    shapes = shapes_of(crossbar)
+    shapes = levels_of(crossbar)
     last = min(len(each) for each in shapes) - 1
     if not 0 <= level <= last or not pulses_per_tolerance > 0 or iterations < 1 or raise_every < 1:
         raise LimitError(

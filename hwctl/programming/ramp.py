@@ -4,10 +4,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hwctl.crossbar import Crossbar, PulseShape
+from hwctl.crossbar.driver import ALL
+from hwctl.crossbar.levels import levels_of
 from hwctl.crossbar.results import Lines
 from hwctl.errors import LimitError
-from hwctl.programming.loop import Loop, directions, shapes_of
-from hwctl.programming.result import ALL, Result, checked_targets
+from hwctl.programming.loop import Loop, directions
+from hwctl.programming.result import Result, checked_targets
 
 
 def constant(
@@ -51,7 +53,7 @@ def ispp(
     LimitError; then nothing was pulsed.
     """
     region, wanted = checked_targets(crossbar, targets, rows, cols)
-    known = shapes_of(crossbar)
+    known = levels_of(crossbar)
     done = crossbar.write_verify(
         wanted, tolerance, set_shapes or known[0], reset_shapes or known[1], region, attempts=attempts,
         averages=averages,
@@ -83,7 +85,7 @@ def alternating(
     region, wanted = checked_targets(crossbar, targets, rows, cols)
     if iterations < 1 or at_end < 1:
         raise LimitError(f"{iterations} iterations, {at_end} pulses at the strongest level; give 1 or more of both")
-    shapes = shapes_of(crossbar)
+    shapes = levels_of(crossbar)
     last = np.array([len(shapes[0]) - 1, len(shapes[1]) - 1])
     loop = Loop(crossbar, region, shapes)
     loop.read(averages=averages)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwctl.crossbar import Crossbar
+from hwctl.crossbar.driver import ALL
 from hwctl.crossbar.results import Floats, Lines
 from hwctl.errors import LimitError
 from hwctl.protocol.codes import NO_READING
@@ -14,7 +15,6 @@ from hwctl.protocol.packing import Region
 Counts = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-ALL = slice(None)
 NAMED = 5  # cells that an error names
 
 
