@@ -1,7 +1,8 @@
 """Arrays with units, and attributes, in one HDF5 file that is there whole or not at all."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,15 @@ def write_arrays(
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def refusing(what: str) -> Iterator[None]:
+    """Raise RunError in one line where the disk refuses what is written within. what: the object of "cannot write"."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # h5py raises RuntimeError where closing a file fails
+        raise RunError(f"cannot write {what}: {str(error).splitlines()[0]}; free some space") from None
 
 
 def read_arrays(path: Path, kind: str, version: int, again: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

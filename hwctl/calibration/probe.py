@@ -1,8 +1,7 @@
 """Pulses and readings of a chip that is measured: each is counted, and kept in the raw trace."""
 
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from enum import IntEnum
 
 import numpy as np
@@ -42,11 +41,23 @@ class Stage(IntEnum):
 
 
 @dataclass
+class Known:
+    """What a calibration has taken so far: enough to go on with it where it is cut off."""
+
+    counted: Ints
+    """Lifetime pulses (cells,) of the cells when it began."""
+    readings: list[Floats] = field(default_factory=list)
+    """All readings (cells,) in S, in their order."""
+    times: list[float] = field(default_factory=list)
+    """s: the board's clock after each train."""
+
+
+@dataclass
 class Probe:
     """A region of a chip under measurement. Cells are numbered row by row within the region.
 
     What a calibration does depends on its seed and on its readings alone. So one that was cut off goes on by itself
-    where it is done again with the readings that were `taken`: as long as there are `known` ones, no pulse is sent.
+    where it is done again with what was `known`: as long as there are readings that were not used, no pulse is sent.
     """
 
     crossbar: Crossbar
@@ -55,29 +66,26 @@ class Probe:
     """Conversions of a reading, a power of two."""
     budget: int
     """Pulses that a cell may take in all."""
-    known: deque[Floats] = field(default_factory=deque)
-    """Readings (cells,) in S of a calibration that was cut off, in their order."""
-    counted: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
-    """Lifetime pulses (cells,) of the cells when that calibration began; empty: it begins now."""
+    before: InitVar[Known | None] = None
+    """What a calibration that was cut off had taken."""
     tell: Callable[[int], None] | None = None
     """Called with the largest number of pulses that a cell has taken so far."""
-    taken: list[Floats] = field(init=False, default_factory=list)
-    """All readings so far, the known ones included."""
+    known: Known = field(init=False)
     present: Floats = field(init=False)
     """Last reading (cells,) in S; NaN where the converter saturated."""
     spent: Ints = field(init=False)
     """Pulses (cells,) so far."""
     parts: list[NDArray[np.void]] = field(init=False, default_factory=list)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, before: Known | None) -> None:
         """Define the drive levels and take a first reading. Raises LimitError where the board lists no levels."""
         self.shapes = levels_of(self.crossbar)
         if not all(self.shapes):
             raise LimitError(f"{self.crossbar.link.url} lists no drive levels of both polarities; nothing to measure")
         self.spent = np.zeros(self.cells, np.int64)
-        self._resumed = bool(self.known)
-        if not self.counted.size:
-            self.counted = self.lifetime()
+        self.known = before or Known(self.lifetime())
+        self._used = 0  # readings
+        self._resumed = self.waiting > 0
         self.present = self.read()
 
     @property
@@ -90,18 +98,22 @@ class Probe:
         """Pulses (cells,) that the budget still allows."""
         return self.budget - self.spent
 
+    @property
+    def waiting(self) -> int:
+        """Readings of the calibration that was cut off that are still to be used."""
+        return len(self.known.readings) - self._used
+
     def levels(self, polarity: int) -> int:
         """Return the number of drive levels of a polarity."""
         return len(self.shapes[polarity])
 
     def read(self, averages: int | None = None) -> Floats:
         """Return conductances (cells,) in S; NaN where the converter saturates."""
-        if self.known:
-            found = self.known.popleft()
-        else:
-            found = self.crossbar.read(self.region, averages=averages or self.averages, over_range="nan").reshape(-1)
-        self.taken.append(found)
-        return found
+        if not self.waiting:
+            found = self.crossbar.read(self.region, averages=averages or self.averages, over_range="nan")
+            self.known.readings.append(found.reshape(-1))
+        self._used += 1
+        return self.known.readings[self._used - 1]
 
     def pulse(self, stage: Stage, counts: Ints, levels: Ints) -> Floats:
         """Send signed counts (cells,), 0 for none, at drive levels (cells,); read, and return the readings in S.
@@ -112,9 +124,9 @@ class Probe:
         sent = np.abs(counts)
         if (self.spent + sent > self.budget).any():
             raise LimitError(f"a cell would take more than the budget of {self.budget} pulses; raise --budget")
-        if not self.known and not (self._resumed and self._executed(sent)):
+        if not self.waiting and not (self._resumed and self._executed(sent)):
             self._send(counts, levels)
-        self._resumed = bool(self.known)
+        self._resumed = self.waiting > 0
         self.spent += sent
         before, self.present = self.present, self.read()
         self._note(stage, counts, levels, before)
@@ -130,7 +142,7 @@ class Probe:
         """Return whether the first pulses after the known readings were executed before the link was lost."""
         if not self.crossbar.has(Feature.COUNTERS):
             return True  # what is in doubt counts as executed, and is never sent again
-        since = self.lifetime() - self.counted
+        since = self.lifetime() - self.known.counted
         if sent.any() and (since == self.spent + sent).all():
             return True
         if (since == self.spent).all():
@@ -150,7 +162,9 @@ class Probe:
         part["cell"], part["polarity"], part["level"] = moved, counts[moved] < 0, levels[moved]
         part["stage"] = stage
         part["count"], part["before"], part["after"] = np.abs(counts[moved]), before[moved], self.present[moved]
-        part["time"] = self.crossbar.status().clock
+        if len(self.parts) == len(self.known.times):
+            self.known.times.append(self.crossbar.status().clock)
+        part["time"] = self.known.times[len(self.parts)]
         self.parts.append(part)
 
     def trace(self) -> NDArray[np.void]:

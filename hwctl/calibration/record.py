@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwctl.arrayfile import read_arrays, write_arrays
+from hwctl.arrayfile import read_arrays, refusing, write_arrays
 from hwctl.calibration.procedure import Measured
 from hwctl.devices.chip import Chip
 from hwctl.devices.chipfile import FORMAT, KIND, chip_arrays
@@ -56,8 +56,9 @@ class Record:
         return cls({**attributes, **_numbers(measured), **about}, arrays)
 
     def save(self, path: Path) -> None:
-        """Write the file. Raises MissingPackage without h5py, OSError where that is impossible."""
-        write_arrays(path, KIND, FORMAT, self.attributes, self.arrays, UNITS, compress=True)
+        """Write the file. Raises MissingPackage without h5py, RunError where that is impossible."""
+        with refusing(str(path)):
+            write_arrays(path, KIND, FORMAT, self.attributes, self.arrays, UNITS, compress=True)
 
     @classmethod
     def load(cls, path: Path) -> "Record":

@@ -68,7 +68,10 @@ for command in (
 ):
     app.command(command.__name__.replace("_", "-"))(_interruptible(command))
 
-app.add_typer(calibrate.group, name="calibrate", help=calibrate.calibrate.__doc__)
+calibration = typer.Typer(invoke_without_command=True, no_args_is_help=True)
+calibration.callback()(_interruptible(calibrate.calibrate))
+calibration.command()(_interruptible(calibrate.show))
+app.add_typer(calibration, name="calibrate")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -22,10 +22,6 @@ KINDS = ("moving", "stuck-on", "stuck-off", "unformed")
 SAVE_EVERY = 10.0  # s between two saves of what is known so far
 
 
-group = typer.Typer(invoke_without_command=True, no_args_is_help=True)
-
-
-@group.command()
 def show(
     file: Annotated[Path, typer.Argument(metavar="FILE.h5", help="A record that 'hwctl calibrate' wrote.")],
     out: Annotated[
@@ -46,7 +42,6 @@ def show(
     write_json(json, summary)
 
 
-@group.callback()
 def calibrate(
     context: typer.Context,
     out: Annotated[
@@ -102,8 +97,8 @@ def calibrate(
             "device": crossbar.identity.device, "build": crossbar.identity.build, "region": str(tuple(region)),
             "budget": budget, "averages": averages, "seed": seed,
         }  # fmt: skip
-        partial = Partial.beside(out, dict(same))
-        probe = Probe(crossbar, region, averages, budget, *partial.load())
+        partial = Partial.beside(out, same)
+        probe = Probe(crossbar, region, averages, budget, partial.load())
         about |= {"device": same["device"], "build": same["build"], "row0": region.row0, "col0": region.col0}
         _promise(Console(), plan, probe)
         if dry_run:
@@ -129,8 +124,9 @@ def _measure(
     from hwctl.calibration.twin import twin  # noqa: PLC0415
 
     console = Console()
-    if probe.known:
-        console.print(f"going on after {len(probe.known)} readings of {partial.path}", highlight=False, soft_wrap=True)
+    if probe.waiting:
+        console.print(f"going on after {probe.waiting + 1} readings of {partial.path}", highlight=False, soft_wrap=True)
+    partial.save(probe.known)  # before a pulse is sent: what cannot be kept is not to be measured
     columns = (
         TextColumn("{task.description:12}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f} pulses"),
         TimeElapsedColumn(),
@@ -143,18 +139,19 @@ def _measure(
             nonlocal saved
             bar.update(task, completed=pulses)
             if time.monotonic() - saved > SAVE_EVERY:
-                partial.save(probe.taken, probe.counted)
+                partial.save(probe.known)
                 saved = time.monotonic()
 
         probe.tell = tell
         try:
             rng = np.random.default_rng(seed)
             measured = measure(probe, plan, rng, lambda stage: bar.update(task, description=stage))
-        except KeyboardInterrupt:
-            partial.save(probe.taken, probe.counted)
-            raise Interrupted(f"calibration interrupted; the same command goes on with it ({partial.path})") from None
-        except BaseException:
-            partial.save(probe.taken, probe.counted)
+        except BaseException as error:
+            partial.save(probe.known)
+            if isinstance(error, KeyboardInterrupt):
+                raise Interrupted(
+                    f"calibration interrupted; the same command goes on with it ({partial.path})"
+                ) from None
             raise
     crossbar, region = probe.crossbar, probe.region
     chip = twin(measured, crossbar.identity, probe.shapes, region.rows, region.cols, crossbar.read_voltage)
@@ -210,38 +207,38 @@ def summarise(record: "ChipRecord") -> dict[str, object]:
     return result
 
 
+def _said(summary: dict[str, object]) -> dict[str, str]:
+    """Return the conductances of a summary as texts, by their names without the unit."""
+    suffix = "_siemens"
+    return {
+        name.removesuffix(suffix): "not reached" if value is None else quantity(float(value), "S")  # type: ignore[arg-type]
+        for name, value in summary.items()
+        if name.endswith(suffix)
+    }
+
+
 def _figures(summary: dict[str, object]) -> list[tuple[str, str, str]]:
     """Return the key figures of a page: label, value, note."""
-
-    def siemens(name: str) -> str:
-        value = summary[name]
-        return "not reached" if value is None else quantity(float(value), "S")  # type: ignore[arg-type]
-
-    cells = summary["cells"]
+    cells, said = summary["cells"], _said(summary)
     return [
         ("Cells that move", f"{summary['moving']} of {cells}", ""),
         *((f"Cells {kind}", str(summary[kind]), f"of {cells}") for kind in KINDS[1:]),
-        ("G_min", siemens("g_min_median_siemens"), f"median; reached by {summary['g_min_reached']} of {cells}"),
-        ("G_max", siemens("g_max_median_siemens"), f"median; reached by {summary['g_max_reached']} of {cells}"),
-        ("Read noise", siemens("read_noise_siemens"), "of one conversion"),
-        ("Write noise", siemens("write_noise_siemens"), f"standard error {siemens('write_noise_error_siemens')}"),
+        ("G_min", said["g_min_median"], f"median; reached by {summary['g_min_reached']} of {cells}"),
+        ("G_max", said["g_max_median"], f"median; reached by {summary['g_max_reached']} of {cells}"),
+        ("Read noise", said["read_noise"], "of one conversion"),
+        ("Write noise", said["write_noise"], f"standard error {said['write_noise_error']}"),
         ("Pulses", f"{summary['pulses']:,}", f"at most {summary['pulses_max_cell']} a cell"),
     ]
 
 
 def _conclude(console: Console, summary: dict[str, object], out: Path) -> None:
     """Print what was found."""
-
-    def siemens(name: str) -> str:
-        value = summary[name]
-        return "not reached" if value is None else quantity(float(value), "S")  # type: ignore[arg-type]
-
-    kinds = ", ".join(f"{summary[kind]} {kind}" for kind in KINDS)
+    said, kinds = _said(summary), ", ".join(f"{summary[kind]} {kind}" for kind in KINDS)
     console.print(
         f"{summary['cells']} cells: {kinds}; at most {summary['pulses_max_cell']} pulses a cell\n"
-        f"G_min {siemens('g_min_median_siemens')} (reached by {summary['g_min_reached']}), "
-        f"G_max {siemens('g_max_median_siemens')} ({summary['g_max_reached']}); "
-        f"read noise {siemens('read_noise_siemens')}, write noise {siemens('write_noise_siemens')}\n"
+        f"G_min {said['g_min_median']} (reached by {summary['g_min_reached']}), "
+        f"G_max {said['g_max_median']} ({summary['g_max_reached']}); "
+        f"read noise {said['read_noise']}, write noise {said['write_noise']}\n"
         f"record: {out}   twin: --target emulator:{out}",
         highlight=False,
         soft_wrap=True,

@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from hwctl.arrayfile import refusing
 from hwctl.errors import RunError
 from hwctl.files import write_file
 from hwctl.training.checkpoint import NAME, Checkpoint
@@ -72,11 +73,8 @@ class RunFolder:
         self._write(checkpoint)
 
     def _write(self, checkpoint: Checkpoint) -> None:
-        try:
+        with refusing(f"the checkpoint in {self.path}"):
             checkpoint.save(self.path)
-        except (OSError, RuntimeError) as error:  # h5py raises RuntimeError where closing a file fails
-            reason = str(error).splitlines()[0]
-            raise RunError(f"cannot write the checkpoint in {self.path}: {reason}; free some space") from None
 
     def add(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Add arrays to the checkpoint, which stays what it is else. Raises RunError as `save` and `load`."""

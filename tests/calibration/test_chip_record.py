@@ -6,6 +6,7 @@ import pytest
 
 from hwctl.calibration.partial import Partial
 from hwctl.calibration.plan import Plan, expected
+from hwctl.calibration.probe import Known
 from hwctl.calibration.procedure import calibrate
 from hwctl.calibration.record import Record
 from hwctl.calibration.twin import twin
@@ -133,11 +134,12 @@ def test_more_pulses_buy_smaller_errors():
 
 def test_a_part_of_another_calibration_is_not_gone_on_with(tmp_path):
     part = Partial.beside(tmp_path / "chip.h5", {"budget": 60, "device": "neurram"})
-    assert not part.load()[0]
-    part.save([np.array([1.0, np.nan])], np.array([3, 4]))
-    known, counted = part.load()
-    np.testing.assert_array_equal(known, [[1.0, np.nan]])
-    assert counted.tolist() == [3, 4]
+    assert part.load() is None
+    part.save(Known(np.array([3, 4]), [np.array([1.0, np.nan])], [0.5]))
+    known = part.load()
+    np.testing.assert_array_equal(known.readings, [[1.0, np.nan]])
+    assert known.counted.tolist() == [3, 4]
+    assert known.times == [0.5]
     with pytest.raises(RunError, match="has budget 60, not 400; delete it to begin anew"):
         Partial.beside(tmp_path / "chip.h5", {"budget": 400, "device": "neurram"}).load()
     part.remove()

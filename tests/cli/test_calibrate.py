@@ -7,6 +7,7 @@ import pytest
 from hwctl.calibration import procedure
 from hwctl.calibration.record import Record
 from hwctl.cli import main
+from hwctl.crossbar import Crossbar
 
 TARGET = "emulator:?device=neurram&rows=8&cols=8&seed=1"
 
@@ -110,3 +111,19 @@ def test_without_a_name_for_the_record_nothing_is_done(capsys):
     code, _, said = run(capsys, "calibrate", "-t", TARGET)
     assert code == 1
     assert "name the record" in said
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_a_pulse_is_sent(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(Crossbar, "pulse_levels", lambda *arguments: pytest.fail("a pulse was sent"))
+    code, _, said = run(capsys, "calibrate", "-t", TARGET, "-o", str(tmp_path / "none" / "chip.h5"))
+    assert code == 1
+    assert "cannot write" in said
+    assert "chip.h5" in said
+
+
+def test_an_interrupt_at_any_time_has_the_exit_code_of_one(capsys, tmp_path, monkeypatch):
+    def stop(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Crossbar, "open", stop)
+    assert run(capsys, "calibrate", "-t", TARGET, "-o", str(tmp_path / "chip.h5"))[0] == 130
