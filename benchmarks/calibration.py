@@ -22,9 +22,9 @@ from hwctl.calibration.procedure import Measured, calibrate
 from hwctl.calibration.record import Record
 from hwctl.calibration.twin import twin
 from hwctl.crossbar import Crossbar
-from hwctl.devices import presets
+from hwctl.devices import law, presets
 from hwctl.devices.chip import Chip, fabricate
-from hwctl.devices.law import XI_SIGMA, curve_steps
+from hwctl.devices.law import curve_steps
 
 Z95 = 1.96
 Floats = NDArray[np.float64]
@@ -43,7 +43,7 @@ def claims(measured: Measured, chip: Chip) -> Iterator[Claim]:
     cells, siemens = chip.cells.reshape(-1), chip.scales.siemens
     low = cells["low"] * siemens
     high = low + cells["span"] * siemens
-    noise = np.array([chip.read_code * siemens * XI_SIGMA / 2**8])
+    noise = np.array([law.read_noise(chip.read_code) * siemens])
     yield "read noise", measured.noise.pooled[:1], measured.noise.pooled_error[:1], noise
     yield "G_min of a cell", measured.lower.found, measured.lower.error, low
     yield "G_max of a cell", measured.upper.found, measured.upper.error, high

@@ -24,7 +24,11 @@ class Bound:
     """S: standard error, with what a cell may still have been away from the end."""
     furthest: Floats
     """S: where the cell was left, reached or not."""
-    reached: NDArray[np.bool_]
+
+    @property
+    def reached(self) -> NDArray[np.bool_]:
+        """Return which cells reached the end."""
+        return np.isfinite(self.found)
 
 
 def bound(probe: Probe, sign: int, moves: NDArray[np.bool_], sigma: float, most: int) -> Bound:
@@ -58,5 +62,4 @@ def bound(probe: Probe, sign: int, moves: NDArray[np.bool_], sigma: float, most:
         np.where(reached, found, np.nan),
         np.where(reached, np.hypot(sigma / np.sqrt(window), still / 8), np.nan),
         probe.present,
-        reached,
     )

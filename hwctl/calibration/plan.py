@@ -7,9 +7,7 @@ import numpy as np
 from hwctl.errors import LimitError
 from hwctl.protocol.codes import CURVE_ENTRIES
 
-FAST, FULL = 60, 400
-"""Pulses a cell: for the map of cells, their ranges and pooled curves; with gains of every cell."""
-LEAST = 40
+LEAST = 40  # pulses a cell
 ASSUMED_C2C = 0.5  # of a step, until it is measured
 WITHIN = 6.0  # entries of a step curve that one fitted entry draws on (`smooth.BANDWIDTH`)
 

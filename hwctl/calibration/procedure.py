@@ -54,10 +54,13 @@ class Measured:
     """Pulses that each cell took."""
     lifetime: Ints
     """Pulses that each cell has taken in its life, as far as the board knows."""
-    usable: NDArray[np.bool_]
-    """Cells that the curves are made of."""
     trace: NDArray[np.void]
     """All trains in their order, of dtype `probe.STEP`."""
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """Return which cells the curves are made of: those that move, in a range."""
+        return _usable(self.response, self.ranges)
 
 
 def calibrate(probe: Probe, plan: Plan, rng: np.random.Generator, begin: Callable[[str], None]) -> Measured:
@@ -84,16 +87,20 @@ def calibrate(probe: Probe, plan: Plan, rng: np.random.Generator, begin: Callabl
     upper = bound(probe, 1, answer.moves, shown, plan.bounds)
     found = _ranges(probe, answer.moves, lower, upper)
     begin("steps")
-    walk(probe, answer.moves & (found.high > found.low), found.low, found.high, shown, plan.budget, rng)
+    walk(probe, _usable(answer, found), found.low, found.high, shown, rng)
     trace = probe.trace()
     found = _widened(found, trace, shown)
-    usable = answer.moves & (found.high > found.low)
+    usable = _usable(answer, found)
     seen = tuple(observations(trace, p, found.low, found.high, usable, shown) for p in (0, 1))
     curves, cells, spread = fit((seen[0], seen[1]), (probe.levels(0), probe.levels(1)), found.own, rng)
     return Measured(
         plan, noise, answer, still, lower, upper, found, curves, cells, spread, probe.present, probe.spent,
-        probe.lifetime(), usable, trace,
+        probe.lifetime(), trace,
     )  # fmt: skip
+
+
+def _usable(answer: Response, ranges: Ranges) -> NDArray[np.bool_]:
+    return answer.moves & (ranges.high > ranges.low)
 
 
 def _widened(ranges: Ranges, trace: NDArray[np.void], sigma: float) -> Ranges:

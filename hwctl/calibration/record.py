@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from hwctl.arrayfile import read_arrays, refusing, write_arrays
 from hwctl.calibration.procedure import Measured
 from hwctl.devices.chip import Chip
-from hwctl.devices.chipfile import FORMAT, KIND, chip_arrays
+from hwctl.devices.chipfile import FORMAT, GROUP, KIND, NAMES, chip_arrays
 
-NAMES = ("set", "reset")
 UNITS = {
     "g_min": "S", "g_max": "S", "g_min_error": "S", "g_max_error": "S", "g_min_furthest": "S", "g_max_furthest": "S",
     "low": "S", "high": "S", "last": "S", "read_noise": "S", "pooled_read_noise": "S", "pooled_read_noise_error": "S",
@@ -40,9 +39,9 @@ class Record:
         attributes, arrays = chip_arrays(chip)
         shape = (chip.rows, chip.cols)
         arrays |= {f"cells/{name}": array.reshape(shape) for name, array in _of_cells(measured).items()}
-        for polarity, name in enumerate(NAMES):
-            curves, levels = measured.curves[polarity], chip.levels[polarity]
-            arrays[f"curves/{name}/levels"] = np.array([level[1:] for level in levels], np.float64)
+        for polarity, name in NAMES.items():
+            curves = measured.curves[polarity]
+            arrays[f"curves/{name}/levels"] = arrays[f"{GROUP}/{name}/levels"]
             for part in ("mean", "sigma", "mean_error", "sigma_error", "observed", "pooled", "pooled_error"):
                 arrays[f"curves/{name}/{part}"] = getattr(curves, part)
         noise = measured.noise
@@ -78,7 +77,7 @@ def _of_cells(measured: Measured) -> dict[str, NDArray[Any]]:
             f"{name}_furthest": bound.furthest,
         }  # fmt: skip
     cells = measured.cells
-    for polarity, name in enumerate(NAMES):
+    for polarity, name in NAMES.items():
         found |= {f"gain_{name}": cells.gain[polarity], f"gain_{name}_error": cells.gain_error[polarity]}
     return found | {
         "low": measured.ranges.low, "high": measured.ranges.high, "own_range": measured.ranges.own,

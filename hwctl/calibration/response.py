@@ -16,13 +16,17 @@ OPEN = 5.0  # standard deviations of a reading: what carries no more current tha
 
 @dataclass(frozen=True)
 class Response:
-    """How cells answer the strongest pulses, each array (cells,)."""
+    """How cells answer the strongest pulses; arrays are (cells,)."""
 
-    moves: NDArray[np.bool_]
     flags: NDArray[np.uint16]
     """CellFlag: 0 where a cell moves."""
     least: float
     """S: smallest change that counts as one."""
+
+    @property
+    def moves(self) -> NDArray[np.bool_]:
+        """Return which cells move."""
+        return self.flags == 0
 
 
 def response(probe: Probe, sigma: float, most: int) -> Response:
@@ -42,7 +46,7 @@ def response(probe: Probe, sigma: float, most: int) -> Response:
             moves |= ~(np.abs(probe.present - start) <= least)
             start = np.where(moves, start, probe.present)
         used, length = used + 2 * length, 2 * length
-    return Response(moves, _flags(probe.present, moves, sigma), float(least))
+    return Response(_flags(probe.present, moves, sigma), float(least))
 
 
 def _flags(present: Floats, moves: NDArray[np.bool_], sigma: float) -> NDArray[np.uint16]:

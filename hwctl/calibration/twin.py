@@ -58,7 +58,7 @@ def twin(
         levels=(*levels, form_levels(device)),
         scales=scales,
         write_code=law.write_code(device.write_sigma / (device.highest - device.lowest)),
-        read_code=round(device.read_sigma / scales.siemens * 2**8 / law.XI_SIGMA),
+        read_code=law.read_code(device.read_sigma / scales.siemens),
     )
 
 

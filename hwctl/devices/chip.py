@@ -78,7 +78,7 @@ def fabricate(device: Device, rows: int, cols: int, seed: int, unformed: float =
         levels=(device.levels_of(Polarity.SET), device.levels_of(Polarity.RESET), form_levels(device)),
         scales=scales,
         write_code=law.write_code(device.write_noise / (device.g_max - device.g_min)),
-        read_code=round(device.read_noise / scales.siemens * 2**8 / law.XI_SIGMA),
+        read_code=law.read_code(device.read_noise / scales.siemens),
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hwctl.arrayfile import read_arrays
+from hwctl.arrayfile import Attribute, read_arrays
 from hwctl.devices import law
 from hwctl.devices.chip import Chip, Scales, form_levels
 from hwctl.devices.device import DriveLevel
@@ -20,10 +20,8 @@ KIND, FORMAT = "record of a chip", 1
 SUFFIXES = (".h5", ".hdf5")
 GROUP = "twin"
 DIGEST_DIGITS = 12
-UNITS = {"levels": "V, s, V"}
-_POLARITIES = (Polarity.SET, Polarity.RESET)
-
-Attribute = str | int | float | bool
+NAMES = {Polarity.SET: "set", Polarity.RESET: "reset"}
+"""Of the groups of either polarity."""
 
 
 def chip_arrays(chip: Chip) -> tuple[dict[str, Attribute], dict[str, NDArray[np.generic]]]:
@@ -44,7 +42,7 @@ def chip_arrays(chip: Chip) -> tuple[dict[str, Attribute], dict[str, NDArray[np.
         "twin_one_way": device.one_way,
     }
     arrays: dict[str, NDArray[np.generic]] = {f"{GROUP}/cells": as_words(chip.cells)}
-    for polarity, name in zip(_POLARITIES, ("set", "reset"), strict=True):
+    for polarity, name in NAMES.items():
         curves = chip.curves[polarity]
         arrays[f"{GROUP}/{name}/mean"] = np.array([curve.mean for curve in curves])
         arrays[f"{GROUP}/{name}/sigma"] = np.array([curve.sigma for curve in curves])
@@ -80,7 +78,7 @@ def _chip(attributes: dict[str, object], arrays: dict[str, NDArray[np.generic]],
     scales = Scales(siemens=number("siemens_per_code"))
     cells = from_words(np.asarray(arrays[f"{GROUP}/cells"], np.uint16)).reshape(rows, cols)
     levels, curves, tables = [], [], []
-    for polarity, name in zip(_POLARITIES, ("set", "reset"), strict=True):
+    for polarity, name in NAMES.items():
         part = {key: arrays[f"{GROUP}/{name}/{key}"] for key in ("mean", "sigma", "shift", "levels")}
         of_polarity = tuple(DriveLevel(polarity, *map(float, level)) for level in part["levels"])
         lines = zip(part["mean"], part["sigma"], part["shift"], strict=True)
@@ -91,15 +89,16 @@ def _chip(attributes: dict[str, object], arrays: dict[str, NDArray[np.generic]],
         curves.append(of_curves)
         tables += [StepTable(v, *law.curve_steps(c)) for v, c in zip(of_polarity, of_curves, strict=True)]
     low, high = number("g_min"), number("g_max")
+    write_code, read_code = int(number("write_code")), int(number("read_code"))
     device = TabulatedDevice(
         name=str(attributes["twin_name"]), title="digital twin", source="a calibrated chip", lowest=low, highest=high,
-        tables=tuple(tables), write_sigma=number("write_code") * law.XI_SIGMA / 2**24 * (high - low),
-        read_sigma=number("read_code") * scales.siemens * law.XI_SIGMA / 2**8, one_way=bool(attributes["twin_one_way"]),
+        tables=tuple(tables), write_sigma=law.write_noise(write_code) * (high - low),
+        read_sigma=law.read_noise(read_code) * scales.siemens, one_way=bool(attributes["twin_one_way"]),
         read_voltage=number("read_voltage"), max_read_voltage=number("max_read_voltage"),
         max_form_amplitude=number("max_form_amplitude"), digest=digest,
     )  # fmt: skip
     return Chip(
         device=device, rows=rows, cols=cols, seed=0, cells=cells, curves=(curves[0], curves[1]),
-        levels=(levels[0], levels[1], form_levels(device)), scales=scales, write_code=int(number("write_code")),
-        read_code=int(number("read_code")),
+        levels=(levels[0], levels[1], form_levels(device)), scales=scales, write_code=write_code,
+        read_code=read_code,
     )  # fmt: skip

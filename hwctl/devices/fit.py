@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hwctl.devices import law
 from hwctl.devices.device import DriveLevel, Floats
 from hwctl.devices.smoothing import held, smooth, smooth_squares
 from hwctl.devices.tabulated import Spread, StepTable, TabulatedDevice
@@ -246,7 +247,7 @@ def _held_notes(level: DriveLevel, mean: Floats, cut: NDArray[np.bool_]) -> list
 
 
 def _value(curve: Floats, at: Floats) -> Floats:
-    return np.interp(at, (np.arange(CURVE_ENTRIES) + 0.5) / CURVE_ENTRIES, curve)
+    return np.interp(at, law.entry_centres(), curve)
 
 
 def _spread(levels: Sequence[_Level]) -> float:

@@ -22,6 +22,7 @@ CURVE_SHIFT = 10  # 64 entries over 16 bits of state
 XI_SIGMA = 147.8  # standard deviation of the sum of four uniform bytes: sqrt(4 * (256**2 - 1) / 12)
 SIGMA_SHIFT = 5  # sigma entries are 32 times coarser than mean entries times gain
 WRITE_SHIFT = 8
+READ_SHIFT = 8  # of a single conversion
 MIN_SHIFT, MAX_SHIFT = 11, 24
 
 # Kinds of draws: bits 24-31 of the first counter word; bits 0-23 are the number of the cell or line.
@@ -80,6 +81,21 @@ def curve_steps(curve: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64]]
 def write_code(noise: float) -> int:
     """Return the write-noise parameter for a standard deviation given as a fraction of the range."""
     return round(noise * (STATE_MAX + 1) * 2**WRITE_SHIFT / XI_SIGMA)
+
+
+def write_noise(code: int) -> float:
+    """Return the standard deviation of a write-noise parameter, as a fraction of the range."""
+    return code * XI_SIGMA / ((STATE_MAX + 1) * 2**WRITE_SHIFT)
+
+
+def read_code(noise: float) -> int:
+    """Return the read-noise parameter for a standard deviation of one conversion given in conductance codes."""
+    return round(noise * 2**READ_SHIFT / XI_SIGMA)
+
+
+def read_noise(code: int) -> float:
+    """Return the standard deviation of one conversion of a read-noise parameter, in conductance codes."""
+    return code * XI_SIGMA / 2**READ_SHIFT
 
 
 def pulse(

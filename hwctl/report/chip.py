@@ -11,7 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from hwctl.calibration.record import NAMES, Record
+from hwctl.calibration.record import Record
+from hwctl.devices import law
+from hwctl.devices.chipfile import NAMES
 from hwctl.files import write_file
 from hwctl.protocol.codes import CURVE_ENTRIES
 from hwctl.report import page, plots, style, units
@@ -68,7 +70,7 @@ def _sections(folder: Path, record: Record) -> Iterator[str]:
         for name, column in (("G_min", "g_min_uS"), ("G_max", "g_max_uS"))
     )
     yield page.heading("Steps", "Of one pulse, in parts of a cell's own range, against where the cell was.")
-    for name in NAMES:
+    for name in NAMES.values():
         curves = _curves(record, name)
         yield page.figures(
             [
@@ -141,7 +143,7 @@ def _curves(record: Record, name: str) -> Table:
     parts = {part: record.arrays[f"curves/{name}/{part}"] for part in ("mean", "mean_error", "sigma", "sigma_error")}
     columns = {
         "level": level, "amplitude_V": volts[level, 0], "gate_V": volts[level, 2],
-        "place": (entry + 0.5) / CURVE_ENTRIES, **parts, "observed": record.arrays[f"curves/{name}/observed"],
+        "place": law.entry_centres()[entry], **parts, "observed": record.arrays[f"curves/{name}/observed"],
     }  # fmt: skip
     return Table(f"steps-{name}", {column: array.reshape(-1) for column, array in columns.items()})
 
@@ -163,7 +165,7 @@ def _walked(record: Record, name: str) -> tuple[NDArray[Any], ...]:
     """Return cell, place and step of single pulses at the middle level."""
     trace = {part: record.arrays[f"trace/{part}"] for part in ("cell", "polarity", "level", "count", "before", "after")}
     chosen = (
-        (trace["polarity"] == NAMES.index(name)) & (trace["level"] == _middle(record, name)) & (trace["count"] == 1)
+        (trace["polarity"] == (name == "reset")) & (trace["level"] == _middle(record, name)) & (trace["count"] == 1)
     )
     cell = trace["cell"][chosen].astype(np.int64)
     low, high = (record.cells(end).reshape(-1)[cell] for end in ("low", "high"))
@@ -183,7 +185,7 @@ def _single(record: Record, name: str) -> Table:
 def _scatter(record: Record, name: str) -> Draw:
     level = _middle(record, name)
     mean, error = (record.arrays[f"curves/{name}/{part}"][level] * 100 for part in ("pooled", "pooled_error"))
-    centres = (np.arange(CURVE_ENTRIES) + 0.5) / CURVE_ENTRIES
+    centres = law.entry_centres()
 
     def draw(axes: Axes, table: Table) -> None:
         axes.plot(table["place"], 100 * table["step"], ".", markersize=1.5, color=style.BEFORE, alpha=0.4)
