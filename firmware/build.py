@@ -3,9 +3,7 @@
 import hashlib
 import os
 import re
-import shutil
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,16 +45,14 @@ def build(name: str, wanted: BoardBuild) -> Built:
     chip, key, initial = contents_of(parameters)
     identity = build_id(parameters, chip, key, initial=initial)
     board = Board(parameters, chip, key, build=identity, initial=initial)
-    folder = Path(_work_folder())
-    try:
-        plan = platform.prepare(UartTop(board, wanted.pll), "top", **_options(family))
-        plan.execute_local(str(folder), env=_environment())
-        bitstream = (folder / f"top{_SUFFIXES[family]}").read_bytes()
-        report = (folder / "top.tim").read_text()
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise _failure(name, folder, error) from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with tools.work_folder("build-") as folder:
+        try:
+            plan = platform.prepare(UartTop(board, wanted.pll), "top", **_options(family))
+            plan.execute_local(str(folder), env=_environment())
+            bitstream = (folder / f"top{_SUFFIXES[family]}").read_bytes()
+            report = (folder / "top.tim").read_text()
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise _failure(name, folder, error) from None
     entry = {
         "file": f"{name}{_SUFFIXES[family]}",
         "sha256": hashlib.sha256(bitstream).hexdigest(),
@@ -82,13 +78,6 @@ def contents_of(parameters: Parameters) -> tuple[Chip, int, bool]:
     chip = fabricate(presets.get(DEVICE), parameters.rows, parameters.cols, CHIP_SEED)
     single_port = parameters.compact and parameters.spram  # has no first contents
     return chip, noise_key(CHIP_SEED), not single_port
-
-
-def _work_folder() -> Path:
-    """Return a new folder, not below /tmp: the tools run in a sandbox that has a /tmp of its own."""
-    parent = tools.cache_folder()
-    parent.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix="build-", dir=parent))
 
 
 def _options(family: str) -> dict[str, str]:

@@ -51,7 +51,7 @@ def _whole(folder: Path) -> dict[str, Any]:
 
 
 def _enter(table: str, name: str, entry: dict[str, Any], folder: Path) -> None:
-    tables = {known: read(folder, known) for known in (BITSTREAM, DESIGN)}
-    tables[table][name] = entry
-    content = {known: dict(sorted(entries.items())) for known, entries in tables.items() if entries}
+    tables = _whole(folder)
+    tables.setdefault(table, {})[name] = entry
+    content = {known: dict(sorted(tables[known].items())) for known in (BITSTREAM, DESIGN) if known in tables}
     write_file(folder / MANIFEST, tomli_w.dumps({"note": NOTE, **content}).encode())

@@ -3,7 +3,9 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +21,15 @@ def cache_folder() -> Path:
     """Return the folder of built simulations; HWCTL_CACHE_DIR sets another than the user's cache folder."""
     root = os.environ.get("HWCTL_CACHE_DIR")
     return (Path(root) if root else user_cache_path("hwctl")) / "gateware"
+
+
+@contextmanager
+def work_folder(prefix: str) -> Iterator[Path]:
+    """Give a new folder and delete it. It is not below /tmp: the tools run in a sandbox that has a /tmp of its own."""
+    parent = cache_folder()
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=parent, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def package_version(package: str) -> str:

