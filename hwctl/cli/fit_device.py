@@ -12,8 +12,8 @@ from hwctl.errors import BadInput
 from hwctl.packages import installed, need
 
 if TYPE_CHECKING:
-    from hwctl.devices.fit import Fitted
-    from hwctl.devices.trains import Measured
+    from hwctl.devices.trains.csvfile import Measured
+    from hwctl.devices.trains.fit import Fitted
 
 MicroSiemens = float | None
 
@@ -37,9 +37,9 @@ def fit_device(
 ) -> None:
     """Make a preset file from measured pulse trains, and show how far the model is like them."""
     from hwctl.devices import presetfile  # noqa: PLC0415  numpy is not needed for --help
-    from hwctl.devices.fit import Given, fit  # noqa: PLC0415
     from hwctl.devices.tabulated import NAME_LENGTH  # noqa: PLC0415
-    from hwctl.devices.trains import Drive, read_trains  # noqa: PLC0415
+    from hwctl.devices.trains.csvfile import Drive, read_trains  # noqa: PLC0415
+    from hwctl.devices.trains.fit import Given, fit  # noqa: PLC0415
     from hwctl.report.files import slug  # noqa: PLC0415
 
     out = out or file.with_suffix(presetfile.SUFFIX)

@@ -9,7 +9,7 @@ import pytest
 from hwctl.cli import main
 from hwctl.devices.presetfile import to_toml
 from hwctl.devices.tabulated import tabulate
-from hwctl.devices.trains import OPTIONAL, UNITS
+from hwctl.devices.trains.csvfile import OPTIONAL, UNITS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "your-device.md").read_text()
 

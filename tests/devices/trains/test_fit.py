@@ -10,11 +10,11 @@ from measured import trains_csv
 
 from hwctl.devices import law, presets
 from hwctl.devices.device import DriveLevel
-from hwctl.devices.fit import Given, fit
 from hwctl.devices.presetfile import load_device, save_device
-from hwctl.devices.smoothing import held, smooth, smooth_squares
 from hwctl.devices.tabulated import Spread, StepTable, TabulatedDevice
-from hwctl.devices.trains import Drive, read_trains
+from hwctl.devices.trains.csvfile import Drive, read_trains
+from hwctl.devices.trains.fit import Given, fit
+from hwctl.devices.trains.smoothing import held, smooth, smooth_squares
 from hwctl.errors import DeviceError
 from hwctl.protocol.codes import Polarity
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hwctl.devices.trains import Drive, read_trains
+from hwctl.devices.trains.csvfile import Drive, read_trains
 from hwctl.errors import DeviceError
 from hwctl.protocol.codes import Polarity
 

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from hwctl.devices import law
 from hwctl.devices.device import DriveLevel, Floats
-from hwctl.devices.smoothing import held, smooth, smooth_squares
 from hwctl.devices.tabulated import Spread, StepTable, TabulatedDevice
-from hwctl.devices.trains import Measured, Train
+from hwctl.devices.trains.csvfile import Measured, Train
+from hwctl.devices.trains.smoothing import held, smooth, smooth_squares
 from hwctl.errors import DeviceError
 from hwctl.protocol.codes import CURVE_ENTRIES, Polarity
 
