@@ -22,8 +22,8 @@ def write_arrays(
 ) -> None:  # fmt: skip
     """Write arrays by their path in the file under a temporary name, then rename it.
 
-    kind: what the file is, with `version` of its format; units: by the last part of an array's path; compress: large
-    arrays, with gzip. Raises MissingPackage without h5py, OSError where the file cannot be written.
+    kind: what the file is, with `version` of its format; units: by an array's path, or by the last part of it;
+    compress: large arrays, with gzip. Raises MissingPackage without h5py, OSError where the file cannot be written.
     """
     h5py = _h5py(kind)
     partial = path.with_name(f".{path.name}.partial")
@@ -35,7 +35,7 @@ def write_arrays(
                 stored = file.create_dataset(
                     name, data=array, compression="gzip" if compress and array.size > COMPRESSED else None
                 )
-                unit = units.get(name.rsplit("/", 1)[-1])
+                unit = units.get(name) or units.get(name.rsplit("/", 1)[-1])
                 if unit:
                     stored.attrs["units"] = unit
             # Last: a file without it was cut off.

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hwctl.calibration.probe import Ints, Stage
 from hwctl.calibration.smooth import FEWEST, fitted, fitted_variance, seen
 from hwctl.crossbar.results import Floats
+from hwctl.devices import law
 from hwctl.protocol.codes import CURVE_ENTRIES
 
 TURNS = 4
@@ -23,6 +24,7 @@ DRAWS = 60  # of the bootstrap over cells
 NOISY = 0.1  # share of noise in what trains do, from which on places are taken in the middle
 FIRST_SPREAD, LEAST_SPREAD = 0.2, 0.02  # of gains, until it is known
 LEAST_GAIN, MOST_GAIN = 0.1, 10.0
+AT_ONCE = 0.7  # of the way to the bottom: a RESET that leads further, from every place, is no gradual one
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,13 @@ class Curves:
     pooled: Floats
     """Mean step over the cells that reached both bounds, whatever their gains and offsets."""
     pooled_error: Floats
+
+    @property
+    def at_once(self) -> bool:
+        """Return whether every level leads most of the way down from every place in the upper half."""
+        centres = law.entry_centres()
+        upper = centres > 0.5
+        return bool((self.mean[:, upper] >= AT_ONCE * centres[upper]).all())
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import InitVar, dataclass, field
 from enum import IntEnum
+from time import monotonic, sleep, time
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,9 @@ class Stage(IntEnum):
     STILL = 1
     BOUNDS = 2
     WALK = 3
+    LOADS = 4
+    SYMMETRY = 5
+    RELAXATION = 6
 
 
 @dataclass
@@ -75,6 +79,10 @@ class Probe:
     """Last reading (cells,) in S; NaN where the converter saturated."""
     spent: Ints = field(init=False)
     """Pulses (cells,) so far."""
+    offset: Floats = field(init=False)
+    """S (cells,): what each cell's converter adds to a reading; taken off again by `read`."""
+    gain: Floats = field(init=False)
+    """(cells,): by which factor it reads too much; taken out by `read`."""
     parts: list[NDArray[np.void]] = field(init=False, default_factory=list)
 
     def __post_init__(self, before: Known | None) -> None:
@@ -83,6 +91,7 @@ class Probe:
         if not all(self.shapes):
             raise LimitError(f"{self.crossbar.link.url} lists no drive levels of both polarities; nothing to measure")
         self.spent = np.zeros(self.cells, np.int64)
+        self.offset, self.gain = np.zeros(self.cells), np.ones(self.cells)
         self.known = before or Known(self.lifetime())
         self._used = 0  # readings
         self._resumed = self.waiting > 0
@@ -107,13 +116,38 @@ class Probe:
         """Return the number of drive levels of a polarity."""
         return len(self.shapes[polarity])
 
-    def read(self, averages: int | None = None) -> Floats:
-        """Return conductances (cells,) in S; NaN where the converter saturates."""
+    def take(self, measure: Callable[[], Floats]) -> Floats:
+        """Return what `measure` returns, (cells,), or what it returned in the calibration that was cut off."""
         if not self.waiting:
-            found = self.crossbar.read(self.region, averages=averages or self.averages, over_range="nan")
-            self.known.readings.append(found.reshape(-1))
+            self.known.readings.append(measure().reshape(-1))
         self._used += 1
         return self.known.readings[self._used - 1]
+
+    def raw(self, averages: int | None = None) -> Floats:
+        """Return conductances (cells,) in S as the converters say; NaN where one saturates."""
+        return self.take(lambda: self.crossbar.read(self.region, averages=averages or self.averages, over_range="nan"))
+
+    def read(self, averages: int | None = None) -> Floats:
+        """Return conductances (cells,) in S without what is known to be wrong with the converters; NaN as of `raw`."""
+        return (self.raw(averages) - self.offset) / self.gain
+
+    def clock(self) -> float:
+        """Return s since some moment: virtual time on an emulated board, else the host's."""
+        virtual = self.crossbar.has(Feature.VIRTUAL_TIME)
+        return float(self.take(lambda: np.full(self.cells, self.crossbar.status().clock if virtual else time()))[0])
+
+    def wait(self, seconds: float, say: Callable[[float], None] | None = None) -> None:
+        """Let s pass, of virtual time where the board has it. say: called each second with those that are left."""
+        if self.waiting or seconds <= 0:
+            return
+        if self.crossbar.has(Feature.VIRTUAL_TIME):
+            self.crossbar.wait(seconds)
+            return
+        end = monotonic() + seconds
+        while (left := end - monotonic()) > 0:
+            if say is not None:
+                say(left)
+            sleep(min(left, 1.0))
 
     def pulse(self, stage: Stage, counts: Ints, levels: Ints) -> Floats:
         """Send signed counts (cells,), 0 for none, at drive levels (cells,); read, and return the readings in S.

@@ -7,10 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwctl.calibration.bounds import Bound, bound
+from hwctl.calibration.effects import Effects, effects
 from hwctl.calibration.fit import Cells, Curves, fit, observations
 from hwctl.calibration.noise import ReadNoise, read_noise
-from hwctl.calibration.plan import Plan
-from hwctl.calibration.probe import Ints, Probe, Stage
+from hwctl.calibration.plan import Plan, Stage
+from hwctl.calibration.probe import Ints, Probe
+from hwctl.calibration.probe import Stage as Sent
+from hwctl.calibration.readpath import read_path
 from hwctl.calibration.response import Response, response
 from hwctl.calibration.still import WriteNoise, write_noise
 from hwctl.calibration.walk import walk
@@ -48,6 +51,7 @@ class Measured:
     cells: Cells
     gain_spread: tuple[float, float]
     """Standard deviation of cells' SET and RESET gains."""
+    effects: Effects
     last: Floats
     """S: the last reading of each cell."""
     spent: Ints
@@ -71,6 +75,12 @@ def calibrate(probe: Probe, plan: Plan, rng: np.random.Generator, begin: Callabl
     begin("read noise")
     noise = read_noise(probe)
     sigma = noise.of(probe.averages)
+    path = None
+    if Stage.READ_PATH in plan.stages:
+        begin("read path")
+        path = read_path(probe, sigma, noise.of(1), rng)
+        path.correct(probe)
+        probe.read()
     begin("who moves")
     answer = response(probe, sigma, plan.response)
     if not answer.moves.any():
@@ -87,15 +97,19 @@ def calibrate(probe: Probe, plan: Plan, rng: np.random.Generator, begin: Callabl
     upper = bound(probe, 1, answer.moves, shown, plan.bounds)
     found = _ranges(probe, answer.moves, lower, upper)
     begin("steps")
-    walk(probe, _usable(answer, found), found.low, found.high, shown, rng)
+    walk(probe, _usable(answer, found), found.low, found.high, shown, plan.reserve, rng)
     trace = probe.trace()
     found = _widened(found, trace, shown)
     usable = _usable(answer, found)
     seen = tuple(observations(trace, p, found.low, found.high, usable, shown) for p in (0, 1))
     curves, cells, spread = fit((seen[0], seen[1]), (probe.levels(0), probe.levels(1)), found.own, rng)
+    if path is not None and not np.isfinite(path.alpha.value):
+        begin("read path")  # as fabricated, cells conducted too little
+        path = read_path(probe, sigma, noise.of(1), rng)
+    more = effects(probe, plan, path, usable, found.low, found.high, curves, sigma, rng, begin)
     return Measured(
-        plan, noise, answer, still, lower, upper, found, curves, cells, spread, probe.present, probe.spent,
-        probe.lifetime(), trace,
+        plan, noise, answer, still, lower, upper, found, curves, cells, spread, more, probe.present, probe.spent,
+        probe.lifetime(), probe.trace(),
     )  # fmt: skip
 
 
@@ -105,7 +119,7 @@ def _usable(answer: Response, ranges: Ranges) -> NDArray[np.bool_]:
 
 def _widened(ranges: Ranges, trace: NDArray[np.void], sigma: float) -> Ranges:
     """Return ranges that hold what was seen: the end that pulses lead to is not the end where each leads elsewhere."""
-    walked = trace[trace["stage"] == Stage.WALK]
+    walked = trace[trace["stage"] == Sent.WALK]
     low, high = ranges.low.copy(), ranges.high.copy()
     after = walked["after"]
     known = np.isfinite(after)

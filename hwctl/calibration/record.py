@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwctl.arrayfile import read_arrays, refusing, write_arrays
+from hwctl.calibration.effects import FIGURES
 from hwctl.calibration.procedure import Measured
 from hwctl.devices.chip import Chip
 from hwctl.devices.chipfile import FORMAT, GROUP, KIND, NAMES, chip_arrays
@@ -17,7 +18,8 @@ UNITS = {
     "g_min": "S", "g_max": "S", "g_min_error": "S", "g_max_error": "S", "g_min_furthest": "S", "g_max_furthest": "S",
     "low": "S", "high": "S", "last": "S", "read_noise": "S", "pooled_read_noise": "S", "pooled_read_noise_error": "S",
     "before": "S", "after": "S", "time": "s", "levels": "V, s, V", "before_code": "siemens_per_code",
-    "after_code": "siemens_per_code",
+    "after_code": "siemens_per_code", "read_path/offset": "S", "read_path/offset_error": "S", "voltages": "V",
+    "ages": "s", "readings": "S", "symmetry/found": "S", "symmetry/error": "S", "symmetry/furthest": "S",
 }  # fmt: skip
 
 
@@ -27,7 +29,8 @@ class Record:
 
     Arrays over cells are (rows, cols) of the region. `cells/`: g_min, g_max, their errors, whether they were reached,
     flags, gains, offset, noise, pulses. `curves/set`, `curves/reset`: step curves (levels, 64) in fractions of a cell's
-    range, with errors, and `levels` (V, s, V of amplitude, width, gate). `trace/`: all trains in their order.
+    range, with errors, and `levels` (V, s, V of amplitude, width, gate). `read_path/`, `symmetry/`, `relaxation/`: as
+    `hwctl.calibration.effects`. `trace/`: all trains in their order.
     """
 
     attributes: Mapping[str, Any]
@@ -48,6 +51,7 @@ class Record:
         arrays["noise/averages"] = np.array(noise.averages)
         arrays["noise/pooled_read_noise"], arrays["noise/pooled_read_noise_error"] = noise.pooled, noise.pooled_error
         arrays["noise/read_noise"] = noise.cells.reshape(len(noise.averages), *shape)
+        arrays |= measured.effects.arrays(shape)
         for field in measured.trace.dtype.names or ():
             arrays[f"trace/{field}"] = np.ascontiguousarray(measured.trace[field])
         for field in ("before", "after"):
@@ -86,10 +90,15 @@ def _of_cells(measured: Measured) -> dict[str, NDArray[Any]]:
     }  # fmt: skip
 
 
-def _numbers(measured: Measured) -> dict[str, float]:
+def _numbers(measured: Measured) -> dict[str, float | str]:
     """Return what is known of the chip as a whole."""
     plan = measured.plan
-    return {
+    figures: dict[str, float | str] = {}
+    for name, estimate in measured.effects.figures():
+        figures |= {name: estimate.value, f"{name}_error": estimate.error, f"{name}_units": FIGURES[name]}
+    options = measured.effects.emulated()
+    return figures | {
+        "emulated": "&".join(f"{name}={value:.4g}" for name, value in options.items()),
         "budget": plan.budget,
         "write_noise": measured.write_noise.sigma,
         "write_noise_error": measured.write_noise.error,

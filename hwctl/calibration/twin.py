@@ -7,14 +7,11 @@ from numpy.typing import NDArray
 
 from hwctl.calibration.procedure import Measured
 from hwctl.crossbar.levels import Levels
-from hwctl.crossbar.results import Floats
 from hwctl.devices import law
 from hwctl.devices.chip import CODES, Chip, Scales, cells_of, form_levels
 from hwctl.devices.device import DriveLevel
 from hwctl.devices.tabulated import StepTable, TabulatedDevice
 from hwctl.protocol.replies import Identity
-
-AT_ONCE = 0.7  # of the way to the bottom: a RESET that leads further, from every place, is no gradual one
 
 
 def twin(
@@ -41,7 +38,7 @@ def twin(
         tables=tables,
         write_sigma=measured.write_noise.sigma,
         read_sigma=float(measured.noise.pooled[0]),
-        one_way=_at_once(measured.curves[1].mean),
+        one_way=measured.curves[1].at_once,
         read_voltage=read_voltage,
         max_read_voltage=identity.max_read * volts,
         max_form_amplitude=max(identity.max_form_amplitude, identity.max_amplitude) * volts,
@@ -72,9 +69,3 @@ def _cells(measured: Measured, siemens: float) -> NDArray[np.void]:
     cells["state"] = np.where(moves, np.clip(np.rint(place * 0x10000), 0, law.STATE_MAX), 0)
     cells["count"] = np.minimum(measured.lifetime, 0xFFFFFFFF)
     return cells
-
-
-def _at_once(means: Floats) -> bool:
-    """Return whether every RESET level leads most of the way down from every place in the upper half."""
-    upper = law.entry_centres() > 0.5
-    return bool((means[:, upper] >= AT_ONCE * law.entry_centres()[upper]).all())

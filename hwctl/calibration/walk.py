@@ -13,9 +13,10 @@ TURN_LEAST, TURN_MOST = 0.05, 0.5  # probability that a cell turns round within 
 
 
 def walk(
-    probe: Probe, moves: NDArray[np.bool_], low: Floats, high: Floats, sigma: float, rng: np.random.Generator
-) -> None:
-    """Let cells walk until each has spent its budget; the trace holds what came of it.
+    probe: Probe, moves: NDArray[np.bool_], low: Floats, high: Floats, sigma: float, reserve: int,
+    rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """Let cells walk until each has spent its budget but for `reserve` pulses; the trace holds what came of it.
 
     moves, low, high (cells,): the cells that walk, and their ranges in S. sigma: S, of what is seen at one reading.
     Every drive level is drawn equally often, so that each is seen all over the range. Trains are as long as it takes to
@@ -24,7 +25,7 @@ def walk(
     upward = rng.random(probe.cells) < TURN_MOST
     length, turn = 1, TURN_MOST
     span = np.where(moves, high - low, 1.0)
-    while (going := moves & np.isfinite(probe.present) & (probe.left >= length)).any():
+    while (going := moves & np.isfinite(probe.present) & (probe.left >= length + reserve)).any():
         place = (probe.present - low) / span
         upward ^= rng.random(probe.cells) < turn
         upward = np.where(place < EDGE, True, np.where(place > 1 - EDGE, False, upward))

@@ -2,6 +2,7 @@
 
 import time
 from datetime import datetime, timezone
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,12 +14,15 @@ from hwctl.cli.watch import LogPulses, Record, watching
 from hwctl.errors import BadInput, Interrupted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hwctl.calibration.partial import Partial
-    from hwctl.calibration.plan import Plan
+    from hwctl.calibration.plan import Plan, Stage
     from hwctl.calibration.probe import Probe
     from hwctl.calibration.record import Record as ChipRecord
 
 KINDS = ("moving", "stuck-on", "stuck-off", "unformed")
+SCALED = ("S", "ohm")  # units that take a prefix
 SAVE_EVERY = 10.0  # s between two saves of what is known so far
 
 
@@ -52,8 +56,18 @@ def calibrate(
     cols: Cols = ":",
     budget: Annotated[
         int,
-        typer.Option("--budget", help="Pulses a cell may take: 60 for ranges and pooled curves, 400 for each cell."),
+        typer.Option(
+            "--budget",
+            help="Pulses a cell may take: 60 for ranges and pooled curves, 400 for each cell's and all else.",
+        ),
     ] = 60,
+    skip: Annotated[
+        str,
+        typer.Option("--skip", metavar="NAMES", help="Left out: read-path, loads, symmetry, relaxation, read-disturb."),
+    ] = "",
+    longest: Annotated[
+        float, typer.Option("--longest", min=0, help="Seconds after which relaxation is read for the last time.")
+    ] = 1000.0,
     averages: Averages = 16,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the order of pulses, and of the bootstrap.")] = 0,
     chip: Annotated[str, typer.Option("--chip", help="Name of the chip, for the record.")] = "",
@@ -68,6 +82,8 @@ def calibrate(
     json: Json = None,
 ) -> None:
     """Find stuck cells, ranges, step curves and noise of a chip, each with its uncertainty.
+
+    With 200 pulses a cell and more: also wires, half-select and read disturb, symmetry point and relaxation.
 
     Cut off, it goes on where the same command is given again. The record is a target: 'emulator:FILE.h5' is the chip's
     digital twin.
@@ -85,7 +101,7 @@ def calibrate(
         raise BadInput("name the record that is to be written: --out chip7.h5")
     if out.exists():
         raise BadInput(f"{out} exists already; name another file, or move it away")
-    plan = Plan.of(budget)
+    plan = Plan.of(budget, _stages(skip), longest)
     about: dict[str, str | int | float | bool] = {
         "chip": chip, "die": die, "stack": stack, "forming_history": history, "operator": operator, "target": target,
         "averages": averages, "seed": seed, "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -95,7 +111,7 @@ def calibrate(
         region = crossbar.region(lines("--rows", rows), lines("--cols", cols))
         same: dict[str, str | int | float | bool] = {
             "device": crossbar.identity.device, "build": crossbar.identity.build, "region": str(tuple(region)),
-            "budget": budget, "averages": averages, "seed": seed,
+            "budget": budget, "averages": averages, "seed": seed, "skip": skip, "longest": longest,
         }  # fmt: skip
         partial = Partial.beside(out, same)
         probe = Probe(crossbar, region, averages, budget, partial.load())
@@ -110,6 +126,17 @@ def calibrate(
     if json is None:
         _conclude(Console(), summary, out)
     write_json(json, summary)
+
+
+def _stages(names: str) -> "frozenset[Stage]":
+    """Return the stages that a list with commas names. Raises BadInput."""
+    from hwctl.calibration.plan import Stage  # noqa: PLC0415
+
+    try:
+        return frozenset(Stage(name.strip()) for name in names.split(",") if name.strip())
+    except ValueError as error:
+        known = ", ".join(stage.value for stage in Stage)
+        raise BadInput(f"--skip: {error}; known: {known}") from None
 
 
 def _measure(
@@ -161,28 +188,36 @@ def _measure(
 def _promise(console: Console, plan: "Plan", probe: "Probe") -> None:
     """Say what the budget buys, before a pulse is sent."""
     import numpy as np  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
 
-    from hwctl.calibration.plan import ASSUMED_C2C, expected  # noqa: PLC0415
+    from hwctl.calibration.outlook import ASSUMED_C2C, Chip, expected  # noqa: PLC0415
+    from hwctl.calibration.plan import Stage  # noqa: PLC0415
 
-    levels = probe.levels(0), probe.levels(1)
-    readings = np.array(
-        [probe.crossbar.read(probe.region, averages=probe.averages, over_range="nan") for _ in range(4)]
-    )
-    bought = expected(plan, probe.cells, levels, float(np.sqrt(np.nanmean(readings.var(axis=0, ddof=1)))))
+    crossbar, region, levels = probe.crossbar, probe.region, (probe.levels(0), probe.levels(1))
+    readings = np.array([crossbar.read(region, averages=probe.averages, over_range="nan") for _ in range(4)])
+    sigma = float(np.sqrt(np.nanmean(readings.var(axis=0, ddof=1))))
+    chip = Chip(region.rows, region.cols, levels, sigma, float(np.nanmean(readings)), crossbar.read_voltage)
+    waits = f"; {plan.longest:g} s pass between readings" if Stage.RELAXATION in plan.stages and plan.longest else ""
     console.print(
-        f"{probe.cells} cells, {levels[0]} SET and {levels[1]} RESET levels, at most {plan.budget} pulses a cell; "
-        f"expected standard errors (c2c of {ASSUMED_C2C:.0%} of a step assumed): a cell's G_min and G_max "
-        f"{quantity(bought.bound, 'S')}, a pooled step {bought.pooled_step:.1%}, a cell's gain {bought.gain:.0%} "
-        f"(10% would take {bought.pulses_for(0.1) + plan.budget - bought.pulses} pulses a cell)",
+        f"{probe.cells} cells, {levels[0]} SET and {levels[1]} RESET levels, at most {plan.budget} pulses a cell"
+        f"{waits}",
         highlight=False,
         soft_wrap=True,
     )
+    table = Table("figure", "standard error", "half of it would take", box=None, pad_edge=False)
+    for figure in expected(plan, chip):
+        error = quantity(figure.error, figure.unit) if figure.unit in SCALED else f"{figure.error:.2g} {figure.unit}"
+        more = f"{figure.pulses_for_half} pulses a cell" if figure.pulses_for_half else "4 times the averages"
+        table.add_row(figure.name, error, more)
+    console.print(table)
+    console.print(f"(expected; a c2c of {ASSUMED_C2C:.0%} of a step assumed)", highlight=False)
 
 
 def summarise(record: "ChipRecord") -> dict[str, object]:
     """Return the figures of a record, with their standard errors."""
     import numpy as np  # noqa: PLC0415
 
+    from hwctl.calibration.effects import FIGURES  # noqa: PLC0415
     from hwctl.calibration.response import counts_of  # noqa: PLC0415
 
     flags, attributes = record.cells("flags"), record.attributes
@@ -193,6 +228,7 @@ def summarise(record: "ChipRecord") -> dict[str, object]:
         "read_noise_error_siemens": float(record.arrays["noise/pooled_read_noise_error"][0]),
         "write_noise_siemens": float(attributes["write_noise"]),
         "write_noise_error_siemens": float(attributes["write_noise_error"]),
+        "emulated": str(attributes.get("emulated", "")),
     }  # fmt: skip
     for name in ("g_min", "g_max"):
         reached = record.cells(f"{name}_reached")
@@ -204,6 +240,8 @@ def summarise(record: "ChipRecord") -> dict[str, object]:
         }
     for name in ("set", "reset"):
         result[f"gain_{name}_spread"] = float(attributes[f"gain_{name}_spread"])
+    for name in (n for n in FIGURES if n in attributes):
+        result |= {name: float(attributes[name]), f"{name}_error": float(attributes[f"{name}_error"])}
     return result
 
 
@@ -217,6 +255,18 @@ def _said(summary: dict[str, object]) -> dict[str, str]:
     }
 
 
+def _effects(summary: dict[str, object]) -> "Iterator[tuple[str, str]]":
+    """Yield name and value of what was found beside ranges and curves, each with its standard error."""
+    from hwctl.calibration.effects import FIGURES, LABELS  # noqa: PLC0415
+
+    for name, unit in FIGURES.items():
+        if name not in summary:
+            continue
+        value, error = float(summary[name]), float(summary[f"{name}_error"])  # type: ignore[arg-type]
+        said = f"{value:.3g} ± {error:.2g}{'' if unit == '1' else ' ' + unit}" if isfinite(value) else "not reached"
+        yield LABELS[name], said
+
+
 def _figures(summary: dict[str, object]) -> list[tuple[str, str, str]]:
     """Return the key figures of a page: label, value, note."""
     cells, said = summary["cells"], _said(summary)
@@ -228,18 +278,22 @@ def _figures(summary: dict[str, object]) -> list[tuple[str, str, str]]:
         ("Read noise", said["read_noise"], "of one conversion"),
         ("Write noise", said["write_noise"], f"standard error {said['write_noise_error']}"),
         ("Pulses", f"{summary['pulses']:,}", f"at most {summary['pulses_max_cell']} a cell"),
+        *((label, value, "") for label, value in _effects(summary)),
     ]
 
 
 def _conclude(console: Console, summary: dict[str, object], out: Path) -> None:
     """Print what was found."""
+    effects = "".join(f"{label}: {value}\n" for label, value in _effects(summary))
+    options = str(summary["emulated"])
     said, kinds = _said(summary), ", ".join(f"{summary[kind]} {kind}" for kind in KINDS)
     console.print(
         f"{summary['cells']} cells: {kinds}; at most {summary['pulses_max_cell']} pulses a cell\n"
         f"G_min {said['g_min_median']} (reached by {summary['g_min_reached']}), "
         f"G_max {said['g_max_median']} ({summary['g_max_reached']}); "
         f"read noise {said['read_noise']}, write noise {said['write_noise']}\n"
-        f"record: {out}   twin: --target emulator:{out}",
+        f"{effects}record: {out}   twin: --target emulator:{out}"
+        + (f"   with its analog effects: 'emulator:{out}?{options}'" if options else ""),
         highlight=False,
         soft_wrap=True,
     )

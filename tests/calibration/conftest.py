@@ -28,6 +28,11 @@ class Bench(NamedTuple):
         return found * self.chip.scales.siemens if name in ("low", "span") else found
 
     @property
+    def ranges(self):
+        """Lower and upper bounds of the cells in S."""
+        return self.truth("low"), self.truth("low") + self.truth("span")
+
+    @property
     def moving(self):
         return self.chip.cells["flags"].reshape(-1) == 0
 
@@ -37,8 +42,10 @@ def bench():
     """Return a function that opens an emulated chip."""
     opened = []
 
-    def start(device, rows=16, cols=16, seed=0, unformed=0.0):
-        crossbar = Crossbar.open(f"emulator:?device={device}&rows={rows}&cols={cols}&seed={seed}&unformed={unformed}")
+    def start(device, rows=16, cols=16, seed=0, unformed=0.0, **layers):
+        effects = "".join(f"&{name.replace('_', '-')}={value}" for name, value in layers.items())
+        target = f"emulator:?device={device}&rows={rows}&cols={cols}&seed={seed}&unformed={unformed}{effects}"
+        crossbar = Crossbar.open(target)
         opened.append(crossbar)
         chip = fabricate(presets.get(device), rows, cols, seed, unformed)
         return Bench(crossbar, chip, chip.device.read_noise / np.sqrt(AVERAGES))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from hwctl.calibration.partial import Partial
-from hwctl.calibration.plan import Plan, expected
+from hwctl.calibration.plan import Plan
 from hwctl.calibration.probe import Known
 from hwctl.calibration.procedure import calibrate
 from hwctl.calibration.record import Record
@@ -122,14 +122,6 @@ def test_cells_that_do_not_move_end_the_calibration():
 def test_a_budget_that_finds_no_range_is_refused():
     with pytest.raises(LimitError, match="give at least 40"):
         Plan.of(39)
-
-
-def test_more_pulses_buy_smaller_errors():
-    fast, full = (expected(Plan.of(budget), 8192, (29, 29), 1e-8) for budget in (60, 400))
-    assert full.gain < fast.gain / 2
-    assert full.pooled_step < fast.pooled_step
-    assert fast.pulses_for(fast.gain) == fast.pulses
-    assert fast.pulses_for(fast.gain / 2) == 4 * fast.pulses
 
 
 def test_a_part_of_another_calibration_is_not_gone_on_with(tmp_path):

@@ -83,7 +83,7 @@ def test_where_there_is_no_write_noise_none_is_found(bench):
 def test_a_walk_sees_every_level_all_over_the_range(bench):
     chip = bench("neurram", 32, 32)
     probe, low = chip.probe(60), chip.truth("low")
-    walk(probe, chip.moving, low, low + chip.truth("span"), chip.sigma, np.random.default_rng(0))
+    walk(probe, chip.moving, low, low + chip.truth("span"), chip.sigma, 0, np.random.default_rng(0))
     trace = probe.trace()
     assert probe.spent.max() <= 60
     place = (trace["before"] - low[trace["cell"]]) / chip.truth("span")[trace["cell"]]

@@ -27,7 +27,7 @@ def test_a_record_is_written_and_is_a_target(capsys, tmp_path):
     code, said, _ = run(capsys, "calibrate", "-t", TARGET, "-o", str(path), "--chip", "seven", "--temperature", "21")
     assert code == 0
     assert "64 moving, 0 stuck-on" in said
-    assert "expected standard errors" in said
+    assert "a pooled step" in said
     record = Record.load(path)
     assert (record.attributes["chip"], record.attributes["temperature_celsius"]) == ("seven", 21.0)
     assert not path.with_name("chip.h5.partial").exists()
@@ -47,7 +47,7 @@ def test_a_dry_run_sends_no_pulse(capsys, tmp_path):
     path = tmp_path / "chip.h5"
     code, said, _ = run(capsys, "calibrate", "-t", TARGET, "-o", str(path), "--dry-run")
     assert code == 0
-    assert "expected standard errors" in said
+    assert "a pooled step" in said
     assert not list(tmp_path.iterdir())
 
 
