@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from hwctl import __version__
-from hwctl.cli import calibrate, devices, fit_device, form, info, program, read, serve, tasks, train
+from hwctl.cli import calibrate, compare, devices, fit_device, form, info, program, read, serve, tasks, train
 from hwctl.cli.output import fail
 from hwctl.errors import HwctlError, Interrupted
 
@@ -71,6 +71,7 @@ for command in (
 calibration = typer.Typer(invoke_without_command=True, no_args_is_help=True)
 calibration.callback()(_interruptible(calibrate.calibrate))
 calibration.command()(_interruptible(calibrate.show))
+calibration.command()(_interruptible(compare.compare))
 app.add_typer(calibration, name="calibrate")
 
 

@@ -1,7 +1,8 @@
 """Plots and the HTML reports.
 
 `LayerSnapshot` describes a layer before and after training; `write_report` writes report.html and the CSV
-files of all that it plots; `write_chip_report` does so for a calibrated chip; `write_training_plot`,
+files of all that it plots; `write_chip_report` does so for a calibrated chip, `write_comparison` for two
+records of one; `write_training_plot`,
 `plot_device_response` and `plot_measured` write single pictures. The names are imported when they are first
 used, because matplotlib takes long to import and is missing on small boards.
 """
@@ -13,6 +14,7 @@ from hwctl.packages import need
 
 if TYPE_CHECKING:
     from hwctl.report.chip import write_chip_report
+    from hwctl.report.compare import write_comparison
     from hwctl.report.html import write_report
     from hwctl.report.measured import plot_measured
     from hwctl.report.plots import write_training_plot
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
     from hwctl.report.snapshot import LayerSnapshot
 
 __all__ = [
-    "DeviceResponse", "LayerSnapshot", "plot_device_response", "plot_measured", "write_chip_report", "write_report",
-    "write_training_plot",
+    "DeviceResponse", "LayerSnapshot", "plot_device_response", "plot_measured", "write_chip_report", "write_comparison",
+    "write_report", "write_training_plot",
 ]  # fmt: skip
 
 
@@ -33,6 +35,7 @@ def __getattr__(name: str) -> object:
         "plot_device_response": "response",
         "plot_measured": "measured",
         "write_chip_report": "chip",
+        "write_comparison": "compare",
         "write_report": "html",
         "write_training_plot": "plots",
     }

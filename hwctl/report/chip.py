@@ -11,18 +11,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from hwctl.calibration.probe import Stage
 from hwctl.calibration.record import Record
 from hwctl.devices import law
 from hwctl.devices.chipfile import NAMES
 from hwctl.files import write_file
 from hwctl.protocol.codes import CURVE_ENTRIES
-from hwctl.report import page, plots, style, units
+from hwctl.report import effects, page, plots, style, units
 from hwctl.report.files import Table, write_csv
 
 US = 1e6  # uS in a siemens
 COLOURS = {"set": style.SET, "reset": style.RESET}
 PLACES = (0.25, 0.5, 0.75)  # of the range: where switching is shown
 NEAR = 0.05  # of the range about such a place
+WALKED = ("cell", "polarity", "level", "count", "before", "after", "stage")
 MOST_POINTS = 4000  # of a scatter plot
 Draw = Callable[[Axes, Table], None]
 
@@ -57,6 +59,7 @@ def _sections(folder: Path, record: Record) -> Iterator[str]:
             ("Upper bound", "g_max_uS", "G_max (µS)", "Blank among others: not reached within the budget."),
             ("Cells that do not move", "flags", "1 stuck on, 2 stuck off, 4 unformed", "Whole lines are wires."),
             ("Pulses of each cell", "pulses", "pulses", "What the calibration cost."),
+            *_symmetry_map(record),
         )
     )
     yield page.heading("The range of the cells")
@@ -82,6 +85,13 @@ def _sections(folder: Path, record: Record) -> Iterator[str]:
                       "One pulse at the middle drive level, from three places of the range."),
             ]
         )  # fmt: skip
+    time, converters = list(effects.of_time(record)), list(effects.of_converters(record))
+    if time:
+        yield page.heading("After programming", "Read again and again without a pulse in between.")
+        yield page.figures(shown(*picture) for picture in time)
+    if converters:
+        yield page.heading("Converters and I-V curve", "By readings at several voltages.")
+        yield page.figures(shown(*picture) for picture in converters)
     yield page.heading("The record")
     yield page.table(("entry", "value"), [(n, _text(v)) for n, v in _about(record.attributes)], numbers_from=2)
 
@@ -101,7 +111,14 @@ def _cells(record: Record) -> Table:
     arrays: dict[str, NDArray[Any]] = {"row": place[0], "col": place[1]}
     arrays |= {f"{n}_uS": record.cells(n) * US for n in ("g_min", "g_max", "g_min_error", "g_max_error")}
     arrays |= {n: record.cells(n) for n in ("flags", "offset", "gain_set", "gain_reset", "pulses", "lifetime_pulses")}
+    if "symmetry/found" in record.arrays:
+        arrays["symmetry_uS"] = record.arrays["symmetry/found"] * US
     return Table("cells", {name: array.reshape(-1) for name, array in arrays.items()})
+
+
+def _symmetry_map(record: Record) -> Iterator[tuple[str, str, str, str]]:
+    if np.isfinite(record.arrays.get("symmetry/found", np.array([]))).any():
+        yield "Symmetry point", "symmetry_uS", "G (µS)", "Where SET and RESET pulses in turns lead a cell."
 
 
 def _map(column: str, label: str, shape: tuple[int, ...]) -> Draw:
@@ -162,10 +179,13 @@ def _heat(record: Record, name: str) -> Draw:
 
 
 def _walked(record: Record, name: str) -> tuple[NDArray[Any], ...]:
-    """Return cell, place and step of single pulses at the middle level."""
-    trace = {part: record.arrays[f"trace/{part}"] for part in ("cell", "polarity", "level", "count", "before", "after")}
+    """Return cell, place and step of the walk's single pulses at the middle level."""
+    trace = {part: record.arrays[f"trace/{part}"] for part in WALKED}
     chosen = (
-        (trace["polarity"] == (name == "reset")) & (trace["level"] == _middle(record, name)) & (trace["count"] == 1)
+        (trace["polarity"] == (name == "reset"))
+        & (trace["level"] == _middle(record, name))
+        & (trace["count"] == 1)
+        & (trace["stage"] == Stage.WALK)  # others were sent where cells stood for a reason
     )
     cell = trace["cell"][chosen].astype(np.int64)
     low, high = (record.cells(end).reshape(-1)[cell] for end in ("low", "high"))

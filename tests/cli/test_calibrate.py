@@ -51,6 +51,24 @@ def test_a_dry_run_sends_no_pulse(capsys, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_two_records_are_compared(capsys, tmp_path):
+    for name in ("a", "b"):
+        run(capsys, "calibrate", "-t", TARGET, "-o", str(tmp_path / f"{name}.h5"))
+    paths = [str(tmp_path / f"{name}.h5") for name in ("a", "b")]
+    code, said, _ = run(capsys, "calibrate", "compare", *paths)
+    assert code == 0
+    assert "64 cells: 0 died, 0 move again" in said
+    assert (tmp_path / "b-since-a.html").exists()
+    code, said, _ = run(capsys, "calibrate", "compare", *paths, "--json", "-")
+    assert json.loads(said)["died"] == []
+
+
+def test_a_stage_that_does_not_exist_is_named(capsys, tmp_path):
+    code, _, said = run(capsys, "calibrate", "-t", TARGET, "-o", str(tmp_path / "a.h5"), "--skip", "loads,wirs")
+    assert code == 1
+    assert "known: read-path, loads" in said
+
+
 def test_a_record_is_not_overwritten(capsys, tmp_path):
     path = tmp_path / "chip.h5"
     path.write_text("mine")
