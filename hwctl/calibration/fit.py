@@ -7,13 +7,14 @@ by as much as their own scatter says, offsets by a normal prior whose width is f
 Efron and Morris, JASA 70 (1975) 311).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwctl.calibration.probe import Ints, Stage
-from hwctl.calibration.smooth import FEWEST, fitted, fitted_variance, seen
+from hwctl.calibration.smooth import FEWEST, fitted, fitted_variance, held, independent, seen
 from hwctl.crossbar.results import Floats
 from hwctl.devices import law
 from hwctl.protocol.codes import CURVE_ENTRIES
@@ -121,7 +122,7 @@ def fit(
     prior = 2.0
     spread = (FIRST_SPREAD, FIRST_SPREAD)
     for _ in range(TURNS):
-        tables = [_tables(o, n, gain[p], offset) for p, (o, n) in enumerate(zip(seen_of, levels, strict=True))]
+        tables = [_tables(o, n, gain[p], offset)[:2] for p, (o, n) in enumerate(zip(seen_of, levels, strict=True))]
         if max(levels) > 1:
             offset, prior = _offsets(seen_of, tables, cells, prior, spread)
         found = [_gains(o, table[0], table[1], offset, cells) for o, table in zip(seen_of, tables, strict=True)]
@@ -135,8 +136,11 @@ def fit(
 
 def _tables(
     o: Observations, levels: int, gain: Floats, offset: Ints, weight: Floats | None = None
-) -> tuple[Floats, Floats]:
-    """Return mean and standard deviation of steps (levels, entries). weight (cells,): of the bootstrap."""
+) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """Return mean and standard deviation of steps (levels, entries), and where that is an upper bound.
+
+    weight (cells,): of the bootstrap.
+    """
     place = np.clip(o.level + offset[o.cell], 0, levels - 1) * CURVE_ENTRIES + o.entry
     own, counted = gain[o.cell], o.count if weight is None else o.count * weight[o.cell]
 
@@ -145,8 +149,8 @@ def _tables(
 
     mean = fitted(binned(counted * own**2), binned(counted * own * o.step))
     rest = o.step - own * mean.reshape(-1)[place]
-    variance = fitted_variance(binned(counted), binned(counted * o.count * (rest**2 - o.noise)))
-    return mean, np.sqrt(variance)
+    variance, bound = fitted_variance(binned(counted), binned(counted * o.count * (rest**2 - o.noise)))
+    return mean, np.sqrt(variance), bound
 
 
 def _with_errors(
@@ -154,24 +158,33 @@ def _with_errors(
 ) -> Curves:
     """Return curves with standard errors by a bootstrap over cells."""
     cells, sure = own.size, own.astype(np.float64) if own.any() else np.ones(own.size)
-    mean, sigma = _tables(o, levels, gain, offset)
+    mean, sigma, bound = _tables(o, levels, gain, offset)
     same = np.ones(cells), np.zeros(cells, np.int64)
     drawn, pooled = [], []
     for _ in range(DRAWS):
         weight = rng.poisson(1.0, cells).astype(np.float64)
         drawn.append(_tables(o, levels, gain, offset, weight))
         pooled.append(_tables(o, levels, *same, weight * sure)[0])
-    number = np.bincount(
-        np.clip(o.level + offset[o.cell], 0, levels - 1) * CURVE_ENTRIES + o.entry, minlength=levels * CURVE_ENTRIES
-    ).reshape(levels, CURVE_ENTRIES)
+    place = np.clip(o.level + offset[o.cell], 0, levels - 1) * CURVE_ENTRIES + o.entry
+    number, noise = (
+        np.bincount(place, weight, levels * CURVE_ENTRIES).reshape(levels, CURVE_ENTRIES).astype(np.float64)
+        for weight in (np.ones(place.size), o.count * o.noise)
+    )
+    # Drawn from few trains, a spread that came out small by chance has a small error too: no less than that of so many
+    # normal ones, read noise included; and it is distributed as Student's t, wider than a normal one.
+    noise = held(np.divide(noise, number, out=np.zeros_like(noise), where=number > 0), number > 0)
+    alike = np.maximum(independent(number), FEWEST / 2)
+    least = (sigma**2 + noise) / np.maximum(sigma * np.sqrt(2.0 * alike), 1e-12)
+    of_sigma = np.maximum(np.std([s for _, s, _ in drawn], axis=0), least) * np.sqrt(alike / (alike - 2.0))
+    of_sigma = np.where(bound, np.maximum(of_sigma, sigma / 2), of_sigma)  # from 0 to the bound: two errors
     return Curves(
-        mean, sigma, np.std([m for m, _ in drawn], axis=0), np.std([s for _, s in drawn], axis=0),
-        seen(number.astype(np.float64)) >= FEWEST, _tables(o, levels, *same, sure)[0], np.std(pooled, axis=0),
+        mean, sigma, np.std([m for m, *_ in drawn], axis=0), of_sigma,
+        seen(number) >= FEWEST, _tables(o, levels, *same, sure)[0], np.std(pooled, axis=0),
     )  # fmt: skip
 
 
 def _offsets(
-    seen_of: tuple[Observations, Observations], tables: list[tuple[Floats, Floats]], cells: int, prior: float,
+    seen_of: tuple[Observations, Observations], tables: Sequence[tuple[Floats, Floats]], cells: int, prior: float,
     spread: tuple[float, float],
 ) -> tuple[Ints, float]:  # fmt: skip
     """Return the most likely offset (cells,) and the width of the prior that the cells suggest, in drive levels.

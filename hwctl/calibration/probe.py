@@ -79,6 +79,8 @@ class Probe:
     """Last reading (cells,) in S; NaN where the converter saturated."""
     spent: Ints = field(init=False)
     """Pulses (cells,) so far."""
+    formed_by: Ints = field(init=False)
+    """Forming pulses (cells,), which the budget does not count."""
     offset: Floats = field(init=False)
     """S (cells,): what each cell's converter adds to a reading; taken off again by `read`."""
     gain: Floats = field(init=False)
@@ -90,7 +92,7 @@ class Probe:
         self.shapes = levels_of(self.crossbar)
         if not all(self.shapes):
             raise LimitError(f"{self.crossbar.link.url} lists no drive levels of both polarities; nothing to measure")
-        self.spent = np.zeros(self.cells, np.int64)
+        self.spent, self.formed_by = np.zeros(self.cells, np.int64), np.zeros(self.cells, np.int64)
         self.offset, self.gain = np.zeros(self.cells), np.ones(self.cells)
         self.known = before or Known(self.lifetime())
         self._used = 0  # readings
@@ -176,7 +178,7 @@ class Probe:
         """Return whether the first pulses after the known readings were executed before the link was lost."""
         if not self.crossbar.has(Feature.COUNTERS):
             return True  # what is in doubt counts as executed, and is never sent again
-        since = self.lifetime() - self.known.counted
+        since = self.lifetime() - self.known.counted - self.formed_by
         if sent.any() and (since == self.spent + sent).all():
             return True
         if (since == self.spent).all():

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from hwctl.calibration.bounds import Bound, bound
 from hwctl.calibration.effects import Effects, effects
 from hwctl.calibration.fit import Cells, Curves, fit, observations
+from hwctl.calibration.forming import Forming, Ramp, forming
 from hwctl.calibration.noise import ReadNoise, read_noise
 from hwctl.calibration.plan import Plan, Stage
 from hwctl.calibration.probe import Ints, Probe
@@ -52,6 +53,8 @@ class Measured:
     gain_spread: tuple[float, float]
     """Standard deviation of cells' SET and RESET gains."""
     effects: Effects
+    forming: Forming | None
+    """None where nothing was to be formed."""
     last: Floats
     """S: the last reading of each cell."""
     spent: Ints
@@ -67,11 +70,18 @@ class Measured:
         return _usable(self.response, self.ranges)
 
 
-def calibrate(probe: Probe, plan: Plan, rng: np.random.Generator, begin: Callable[[str], None]) -> Measured:
-    """Measure what a probe reaches. begin: called with the name of each stage.
+def calibrate(
+    probe: Probe, plan: Plan, rng: np.random.Generator, begin: Callable[[str], None], ramp: Ramp | None = None
+) -> Measured:
+    """Measure what a probe reaches. begin: called with the name of each stage; ramp: with which cells are formed first.
 
     Raises DeviceError where no cell moves.
     """
+    formed = None
+    if ramp is not None:
+        begin("forming")
+        formed = forming(probe, ramp)
+        probe.present = probe.read()
     begin("read noise")
     noise = read_noise(probe)
     sigma = noise.of(probe.averages)
@@ -80,7 +90,7 @@ def calibrate(probe: Probe, plan: Plan, rng: np.random.Generator, begin: Callabl
         begin("read path")
         path = read_path(probe, sigma, noise.of(1), rng)
         path.correct(probe)
-        probe.read()
+        probe.present = probe.read()
     begin("who moves")
     answer = response(probe, sigma, plan.response)
     if not answer.moves.any():
@@ -108,8 +118,8 @@ def calibrate(probe: Probe, plan: Plan, rng: np.random.Generator, begin: Callabl
         path = read_path(probe, sigma, noise.of(1), rng)
     more = effects(probe, plan, path, usable, found.low, found.high, curves, sigma, rng, begin)
     return Measured(
-        plan, noise, answer, still, lower, upper, found, curves, cells, spread, more, probe.present, probe.spent,
-        probe.lifetime(), probe.trace(),
+        plan, noise, answer, still, lower, upper, found, curves, cells, spread, more, formed, probe.present,
+        probe.spent, probe.lifetime(), probe.trace(),
     )  # fmt: skip
 
 

@@ -19,7 +19,8 @@ UNITS = {
     "low": "S", "high": "S", "last": "S", "read_noise": "S", "pooled_read_noise": "S", "pooled_read_noise_error": "S",
     "before": "S", "after": "S", "time": "s", "levels": "V, s, V", "before_code": "siemens_per_code",
     "after_code": "siemens_per_code", "read_path/offset": "S", "read_path/offset_error": "S", "voltages": "V",
-    "ages": "s", "readings": "S", "symmetry/found": "S", "symmetry/error": "S", "symmetry/furthest": "S",
+    "forming_amplitude": "V", "ages": "s", "readings": "S", "symmetry/found": "S", "symmetry/error": "S",
+    "symmetry/furthest": "S",
 }  # fmt: skip
 
 
@@ -83,6 +84,9 @@ def _of_cells(measured: Measured) -> dict[str, NDArray[Any]]:
     cells = measured.cells
     for polarity, name in NAMES.items():
         found |= {f"gain_{name}": cells.gain[polarity], f"gain_{name}_error": cells.gain_error[polarity]}
+    if measured.forming is not None:
+        for name in ("formed", "pulses", "amplitude"):
+            found[f"forming_{name}"] = getattr(measured.forming, name)
     return found | {
         "low": measured.ranges.low, "high": measured.ranges.high, "own_range": measured.ranges.own,
         "flags": measured.response.flags, "offset": cells.offset, "noisy": measured.noise.flagged,

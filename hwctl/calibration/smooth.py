@@ -19,6 +19,12 @@ def seen(weights: Floats) -> Floats:
     return weights @ _KERNEL
 
 
+def independent(weights: Floats) -> Floats:
+    """Return how many equally weighted observations would tell as much about each entry. weights: as in `seen`."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.nan_to_num((weights @ _KERNEL) ** 2 / (weights @ _KERNEL**2))
+
+
 def fitted(weights: Floats, sums: Floats) -> Floats:
     """Return the local-linear fit at every entry, (levels, entries).
 
@@ -35,11 +41,15 @@ def fitted(weights: Floats, sums: Floats) -> Floats:
     return held(found, s0 >= 1e-3)
 
 
-def fitted_variance(weights: Floats, sums: Floats) -> Floats:
-    """Return the fit of values that cannot be negative: no less than a share of their mean within the kernel."""
+def fitted_variance(weights: Floats, sums: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return the fit of values that cannot be negative, no less than a share of their mean, and where it is just that.
+
+    There the fit itself was lower: the value is an upper bound.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         flat = held((sums @ _KERNEL) / (weights @ _KERNEL), weights @ _KERNEL >= 1e-3)
-    return np.maximum(fitted(weights, sums), LEAST_SHARE * np.maximum(flat, 0.0))
+    straight, least = fitted(weights, sums), LEAST_SHARE * np.maximum(flat, 0.0)
+    return np.maximum(straight, least), np.asarray(straight <= least)
 
 
 def held(values: Floats, known: NDArray[np.bool_]) -> Floats:

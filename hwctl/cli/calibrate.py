@@ -16,6 +16,7 @@ from hwctl.errors import BadInput, Interrupted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hwctl.calibration.forming import Ramp
     from hwctl.calibration.partial import Partial
     from hwctl.calibration.plan import Plan, Stage
     from hwctl.calibration.probe import Probe
@@ -68,6 +69,13 @@ def calibrate(
     longest: Annotated[
         float, typer.Option("--longest", min=0, help="Seconds after which relaxation is read for the last time.")
     ] = 1000.0,
+    form: Annotated[
+        bool, typer.Option("--form", help="Form unformed cells first, with the levels known, as 'hwctl form' does.")
+    ] = False,
+    stop: Annotated[
+        float | None,
+        typer.Option("--stop", help="Conductance in uS from which a cell is formed; default a quarter of its range."),
+    ] = None,
     averages: Averages = 16,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the order of pulses, and of the bootstrap.")] = 0,
     chip: Annotated[str, typer.Option("--chip", help="Name of the chip, for the record.")] = "",
@@ -111,7 +119,7 @@ def calibrate(
         region = crossbar.region(lines("--rows", rows), lines("--cols", cols))
         same: dict[str, str | int | float | bool] = {
             "device": crossbar.identity.device, "build": crossbar.identity.build, "region": str(tuple(region)),
-            "budget": budget, "averages": averages, "seed": seed, "skip": skip, "longest": longest,
+            "budget": budget, "averages": averages, "seed": seed, "skip": skip, "longest": longest, "form": form,
         }  # fmt: skip
         partial = Partial.beside(out, same)
         probe = Probe(crossbar, region, averages, budget, partial.load())
@@ -119,7 +127,7 @@ def calibrate(
         _promise(Console(), plan, probe)
         if dry_run:
             return
-        found = _measure(probe, plan, seed, partial, about)
+        found = _measure(probe, plan, seed, partial, about, _ramp(probe, stop) if form else None)
     found.save(out)
     partial.remove()
     summary = summarise(found)
@@ -139,9 +147,19 @@ def _stages(names: str) -> "frozenset[Stage]":
         raise BadInput(f"--skip: {error}; known: {known}") from None
 
 
+def _ramp(probe: "Probe", stop: float | None) -> "Ramp":
+    """Return the forming ramp that 'hwctl form' would use. Raises DeviceError where nothing is known."""
+    from hwctl.calibration.forming import Ramp  # noqa: PLC0415
+    from hwctl.cli.form import known_levels, usual_stop  # noqa: PLC0415
+
+    shapes = known_levels(probe.crossbar, None)
+    return Ramp(shapes, usual_stop(probe.crossbar, None) if stop is None else stop * 1e-6, len(shapes))
+
+
 def _measure(
-    probe: "Probe", plan: "Plan", seed: int, partial: "Partial", about: dict[str, str | int | float | bool]
-) -> "ChipRecord":
+    probe: "Probe", plan: "Plan", seed: int, partial: "Partial", about: dict[str, str | int | float | bool],
+    ramp: "Ramp | None",
+) -> "ChipRecord":  # fmt: skip
     """Calibrate with a progress bar; whatever cuts it off, the readings so far are kept."""
     import numpy as np  # noqa: PLC0415
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
@@ -172,7 +190,7 @@ def _measure(
         probe.tell = tell
         try:
             rng = np.random.default_rng(seed)
-            measured = measure(probe, plan, rng, lambda stage: bar.update(task, description=stage))
+            measured = measure(probe, plan, rng, lambda stage: bar.update(task, description=stage), ramp)
         except BaseException as error:
             partial.save(probe.known)
             if isinstance(error, KeyboardInterrupt):
@@ -230,6 +248,9 @@ def summarise(record: "ChipRecord") -> dict[str, object]:
         "write_noise_error_siemens": float(attributes["write_noise_error"]),
         "emulated": str(attributes.get("emulated", "")),
     }  # fmt: skip
+    if "cells/forming_pulses" in record.arrays:
+        taken, formed = record.cells("forming_pulses") > 0, record.cells("forming_formed")
+        result |= {"formed_now": int((formed & taken).sum()), "forming_failed": int((~formed).sum())}
     for name in ("g_min", "g_max"):
         reached = record.cells(f"{name}_reached")
         known = record.cells(name)[reached]
@@ -284,6 +305,8 @@ def _figures(summary: dict[str, object]) -> list[tuple[str, str, str]]:
 
 def _conclude(console: Console, summary: dict[str, object], out: Path) -> None:
     """Print what was found."""
+    if "formed_now" in summary:
+        console.print(f"{summary['formed_now']} cells were formed, {summary['forming_failed']} failed", highlight=False)
     effects = "".join(f"{label}: {value}\n" for label, value in _effects(summary))
     options = str(summary["emulated"])
     said, kinds = _said(summary), ", ".join(f"{summary[kind]} {kind}" for kind in KINDS)

@@ -45,8 +45,8 @@ def form(
 
     with watching(record, pulse_log) as wraps, Crossbar.open(target, wraps=wraps) as crossbar:
         region = crossbar.region(lines("rows", rows), lines("columns", cols))
-        shapes = _given(crossbar, ramp, width, gate) if ramp else _known(crossbar, device)
-        siemens = _stop(crossbar, device) if stop is None else stop * 1e-6
+        shapes = _given(crossbar, ramp, width, gate) if ramp else known_levels(crossbar, device)
+        siemens = usual_stop(crossbar, device) if stop is None else stop * 1e-6
         done = _form(crossbar, shapes, siemens, region, attempts or len(shapes), averages, quiet=json is not None)
     result = {"target": target, "stop_siemens": siemens, **_result(done, region)}
     if json is None:
@@ -75,7 +75,7 @@ def _given(crossbar: "Crossbar", ramp: str, width: float, gate: float) -> "list[
     return [crossbar.shape(Polarity.FORM, round(v, 6), width, gate) for v in np.linspace(first, last, count).tolist()]
 
 
-def _known(crossbar: "Crossbar", device: str | None) -> "list[PulseShape]":
+def known_levels(crossbar: "Crossbar", device: str | None) -> "list[PulseShape]":
     """Return the forming levels that the board lists, or else those of the device model."""
     from hwctl.crossbar.known import device_of  # noqa: PLC0415
     from hwctl.devices.chip import form_levels  # noqa: PLC0415
@@ -91,7 +91,8 @@ def _known(crossbar: "Crossbar", device: str | None) -> "list[PulseShape]":
     return [crossbar.shape(*level) for level in levels]
 
 
-def _stop(crossbar: "Crossbar", device: str | None) -> float:
+def usual_stop(crossbar: "Crossbar", device: str | None) -> float:
+    """Return the conductance in S from which on a cell of the device counts as formed. Raises DeviceError."""
     from hwctl.crossbar.known import device_of  # noqa: PLC0415
 
     try:

@@ -59,7 +59,7 @@ def _sections(folder: Path, record: Record) -> Iterator[str]:
             ("Upper bound", "g_max_uS", "G_max (µS)", "Blank among others: not reached within the budget."),
             ("Cells that do not move", "flags", "1 stuck on, 2 stuck off, 4 unformed", "Whole lines are wires."),
             ("Pulses of each cell", "pulses", "pulses", "What the calibration cost."),
-            *_symmetry_map(record),
+            *_optional_maps(record),
         )
     )
     yield page.heading("The range of the cells")
@@ -111,12 +111,21 @@ def _cells(record: Record) -> Table:
     arrays: dict[str, NDArray[Any]] = {"row": place[0], "col": place[1]}
     arrays |= {f"{n}_uS": record.cells(n) * US for n in ("g_min", "g_max", "g_min_error", "g_max_error")}
     arrays |= {n: record.cells(n) for n in ("flags", "offset", "gain_set", "gain_reset", "pulses", "lifetime_pulses")}
+    if "cells/forming_amplitude" in record.arrays:
+        arrays["forming_amplitude_V"] = record.cells("forming_amplitude")
     if "symmetry/found" in record.arrays:
         arrays["symmetry_uS"] = record.arrays["symmetry/found"] * US
     return Table("cells", {name: array.reshape(-1) for name, array in arrays.items()})
 
 
-def _symmetry_map(record: Record) -> Iterator[tuple[str, str, str, str]]:
+def _optional_maps(record: Record) -> Iterator[tuple[str, str, str, str]]:
+    if "cells/forming_pulses" in record.arrays:
+        yield (
+            "Forming",
+            "forming_amplitude_V",
+            "V",
+            "Amplitude of the pulse that formed a cell; blank: none was needed.",
+        )
     if np.isfinite(record.arrays.get("symmetry/found", np.array([]))).any():
         yield "Symmetry point", "symmetry_uS", "G (µS)", "Where SET and RESET pulses in turns lead a cell."
 
