@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from hwctl.calibration.plan import Plan, Stage
     from hwctl.calibration.probe import Probe
     from hwctl.calibration.record import Record as ChipRecord
+    from hwctl.crossbar import Crossbar
+    from hwctl.protocol.packing import Region
 
 KINDS = ("moving", "stuck-on", "stuck-off", "unformed")
 SCALED = ("S", "ohm")  # units that take a prefix
@@ -76,6 +78,10 @@ def calibrate(
         float | None,
         typer.Option("--stop", help="Conductance in uS from which a cell is formed; default a quarter of its range."),
     ] = None,
+    after: Annotated[
+        Path | None,
+        typer.Option("--after", metavar="OLD.h5", help="Last record of this chip: its lifetime pulse counts go on."),
+    ] = None,
     averages: Averages = 16,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the order of pulses, and of the bootstrap.")] = 0,
     chip: Annotated[str, typer.Option("--chip", help="Name of the chip, for the record.")] = "",
@@ -122,7 +128,10 @@ def calibrate(
             "budget": budget, "averages": averages, "seed": seed, "skip": skip, "longest": longest, "form": form,
         }  # fmt: skip
         partial = Partial.beside(out, same)
-        probe = Probe(crossbar, region, averages, budget, partial.load())
+        known = partial.load()
+        if after is not None and known is None:
+            _carry_on(crossbar, region, after)
+        probe = Probe(crossbar, region, averages, budget, known)
         about |= {"device": same["device"], "build": same["build"], "row0": region.row0, "col0": region.col0}
         _promise(Console(), plan, probe)
         if dry_run:
@@ -145,6 +154,15 @@ def _stages(names: str) -> "frozenset[Stage]":
     except ValueError as error:
         known = ", ".join(stage.value for stage in Stage)
         raise BadInput(f"--skip: {error}; known: {known}") from None
+
+
+def _carry_on(crossbar: "Crossbar", region: "Region", after: Path) -> None:
+    """Let the lifetime counts of the chip's last record go on, and say so."""
+    from hwctl.calibration.lifetime import carry_on  # noqa: PLC0415
+    from hwctl.calibration.record import Record as ChipRecord  # noqa: PLC0415
+
+    if carry_on(crossbar, region, ChipRecord.load(after)):
+        Console().print(f"the board counted less than {after}: its lifetime pulse counts go on", soft_wrap=True)
 
 
 def _ramp(probe: "Probe", stop: float | None) -> "Ramp":

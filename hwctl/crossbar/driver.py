@@ -479,6 +479,20 @@ class Crossbar:
             found[within(part, region)] = self.port.ask(commands.Counters(part), replies.Counts).counts
         return found
 
+    def load_pulse_counts(self, counts: ArrayLike, rows: Lines = ALL, cols: Lines = ALL) -> None:
+        """Set the lifetime pulse counts (rows, cols), which a board forgot with its power. Raises LimitError."""
+        region = self.region(rows, cols)
+        wanted = np.asarray(counts)
+        whole = wanted.dtype.kind in "iu" and bool(((wanted >= 0) & (wanted < 1 << 32)).all())
+        if wanted.shape != region.shape or not whole:
+            raise LimitError(f"counts {wanted.dtype} {wanted.shape}; give whole numbers of 32 bits {region.shape}")
+        if self._counted is not None:
+            self._counted[region.row0 : region.row1, region.col0 : region.col1] = wanted
+            return
+        for part in self.port.parts(region, bytes_per_cell=4):
+            of_part = np.ascontiguousarray(wanted[within(part, region)], np.uint32)
+            self.port.ask(commands.LoadCounters(part, of_part), replies.Done)
+
     def pulses_in_doubt(self, lost: LinkError) -> NDArray[np.int64]:
         """Return the most pulses (rows, cols) that commands gave each cell which a lost line left in doubt.
 

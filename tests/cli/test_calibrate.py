@@ -63,6 +63,16 @@ def test_two_records_are_compared(capsys, tmp_path):
     assert json.loads(said)["died"] == []
 
 
+def test_lifetime_counts_go_on_after_an_earlier_record(capsys, tmp_path):
+    one, two = tmp_path / "a.h5", tmp_path / "b.h5"
+    run(capsys, "calibrate", "-t", TARGET, "-o", str(one))
+    code, said, _ = run(capsys, "calibrate", "-t", TARGET, "-o", str(two), "--after", str(one))
+    assert code == 0
+    assert "lifetime pulse counts go on" in said
+    first, second = (Record.load(path).cells("lifetime_pulses") for path in (one, two))
+    assert (second == first + Record.load(two).cells("pulses")).all()
+
+
 def test_a_stage_that_does_not_exist_is_named(capsys, tmp_path):
     code, _, said = run(capsys, "calibrate", "-t", TARGET, "-o", str(tmp_path / "a.h5"), "--skip", "loads,wirs")
     assert code == 1
