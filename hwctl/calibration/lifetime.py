@@ -19,9 +19,9 @@ def carry_on(crossbar: Crossbar, region: Region, record: Record) -> bool:
     device = record.attributes.get("device")
     if device != crossbar.identity.device or place != (region.row0, region.col0, region.rows, region.cols):
         raise RunError(
-            f"the record is of {device}, {place[2]} x {place[3]} cells from row {place[0]}, column {place[1]}; the board "
-            f"has {crossbar.identity.device}, and {region.rows} x {region.cols} cells from row {region.row0}, column "
-            f"{region.col0} are to be measured; name the last record of the same chip and region"
+            f"the record is of {device}, {place[2]} x {place[3]} cells from row {place[0]}, column {place[1]}; "
+            f"the board has {crossbar.identity.device}, and {region.rows} x {region.cols} cells from row "
+            f"{region.row0}, column {region.col0} are to be measured; name the last record of the same chip and region"
         )
     counted = crossbar.pulse_counts(region)
     if (counted >= kept).all():
