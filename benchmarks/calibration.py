@@ -55,7 +55,7 @@ def claims(measured: Measured, chip: Chip) -> Iterator[Claim]:
     cells, siemens = chip.cells.reshape(-1), chip.scales.siemens
     low = cells["low"] * siemens
     high = low + cells["span"] * siemens
-    noise = np.array([law.read_noise(chip.read_code) * siemens])
+    noise = np.hypot([law.read_noise(chip.read_code) * siemens], siemens / np.sqrt(12.0))  # a code's own width
     yield "read noise", measured.noise.pooled[:1], measured.noise.pooled_error[:1], noise
     yield "G_min of a cell", measured.lower.found, measured.lower.error, low
     yield "G_max of a cell", measured.upper.found, measured.upper.error, high
