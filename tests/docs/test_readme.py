@@ -32,6 +32,9 @@ def test_the_commands_of_the_first_look_are_right(line, tmp_path, monkeypatch, c
         run("train", "wbc", "--epochs", "1", "--no-report")
     elif "emulator:chip7.h5" in arguments or (arguments[-1] == "chip7.h5" and "show" in arguments):
         run("calibrate", "--target", "emulator:?device=neurram&rows=21&cols=20", "-o", "chip7.h5")
+    elif "compare" in arguments:
+        for file in arguments[-2:]:
+            run("calibrate", "--target", "emulator:?device=neurram&rows=21&cols=20", "-o", file)
     if arguments[0] == "train" and "--resume" not in arguments:
         arguments += ["--epochs", "1", "--no-report"]
     run(*arguments)
