@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwctl.devices.steps import StepModel
+from hwctl.programming import weights
 
 Floats = NDArray[np.float64]
 Policy = Callable[[Floats, Floats, Floats, StepModel], tuple[Floats, Floats]]
@@ -58,11 +59,7 @@ def needs_rebalance(plus: Floats, minus: Floats, model: StepModel) -> NDArray[np
 
 def balanced(plus: Floats, minus: Floats, model: StepModel) -> tuple[Floats, Floats]:
     """Return targets of both cells with the same difference: about the middle, or from the bottom if one-way."""
-    difference = plus - minus
-    if model.one_way:
-        return model.g_min + np.maximum(difference, 0.0), model.g_min + np.maximum(-difference, 0.0)
-    middle = (model.g_min + model.g_max) / 2
-    return middle + difference / 2, middle - difference / 2
+    return weights.balanced(plus - minus, model.g_min, model.g_max, model.one_way)
 
 
 def near_bound(g: Floats, model: StepModel) -> NDArray[np.bool_]:

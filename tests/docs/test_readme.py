@@ -2,6 +2,7 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hwctl.cli import main
@@ -26,6 +27,7 @@ def command_lines():
 def test_the_commands_of_the_first_look_are_right(line, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "targets.csv").write_text("50,51\n")
+    np.save(tmp_path / "w.npy", [[0.5, -0.25], [1.0, 0.0]])
     (tmp_path / "steps.csv").write_text("pulse,conductance_uS\n0,10\n1,12\n2,13\n0,13\n1,11\n")
     arguments = shlex.split(line)[1:]
     if "--resume" in arguments:

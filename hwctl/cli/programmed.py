@@ -1,0 +1,142 @@
+"""What `hwctl program` shows of cells that were programmed: figures, and what was not reached."""
+
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hwctl.crossbar.results import Floats
+    from hwctl.programming.result import Mask, Result
+
+MOST_LISTED = 20  # cells or weights that a terminal lists
+
+
+def of_result(
+    result: "Result",
+    targets: "Floats",
+    address: "Callable[[int, int], tuple[int, int]]",
+    stuck: "Mask | None" = None,
+) -> dict[str, Any]:
+    """Return the figures of a closed loop with targets (rows, cols) in S.
+
+    address: row and column on the array. stuck: cells (rows, cols) of which that was known before.
+    """
+    missed: list[dict[str, Any]] = []
+    known: list[dict[str, Any]] = []
+    for i, j in result.missed():
+        row, col = address(i, j)
+        cell = {"row": row, "col": col, "reading_siemens": number(result.reading[i, j])}
+        if stuck is not None and stuck[i, j]:
+            known.append(cell)
+        else:
+            missed.append({**cell, "target_siemens": float(targets[i, j])})
+    return {
+        "reached": int(result.reached.sum()),
+        "rounds": result.rounds,
+        "pulses": int(result.pulses.sum()),
+        "pulses_max_cell": int(result.pulses.max()),
+        "reads": int(result.reads.sum()),
+        **errors(result.reading, targets),
+        "not_reached": missed,
+        **({} if stuck is None else {"stuck": known}),
+    }
+
+
+def errors(reading: "Floats", targets: "Floats") -> dict[str, Any]:
+    """Return how far readings are from targets, each (rows, cols) in S."""
+    import numpy as np  # noqa: PLC0415
+
+    off = (reading - targets) * 1e6
+    return {
+        "error_median_microsiemens": float(np.nanmedian(np.abs(off))),
+        "error_rms_microsiemens": float(np.sqrt(np.nanmean(off**2))),
+        "saturated": int(np.isnan(off).sum()),
+        "after_siemens": [[number(g) for g in line] for line in reading],
+    }
+
+
+def number(value: float) -> float | None:
+    """Return a reading, None where it is no number."""
+    return None if isnan(value) else float(value)
+
+
+def key_figures(result: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Return the key figures of a report's page: label, value, note."""
+    tolerance = f"within {result['tolerance_microsiemens']:g} µS"
+    figures = [("Cells on target", f"{result['reached']} of {result['cells']}", tolerance)]
+    if "working" in result:
+        share = result["reached_working"] / max(result["working"], 1)
+        figures += [
+            ("Working cells on target", f"{result['reached_working']} of {result['working']}", f"{100 * share:.2f}%"),
+            ("Error of a weight", f"{result['weight_error_rms']:.3g}", "root mean square, all weights"),
+            ("Scale", f"{result['scale_siemens'] * 1e6:.4g} µS", "G+ \N{MINUS SIGN} G\N{MINUS SIGN} of a weight of 1"),
+        ]
+    return [
+        *figures,
+        ("Error of a cell", f"{result['error_rms_microsiemens']:.3g} µS", "root mean square, all cells"),
+        ("Pulses", f"{result['pulses']:,}", f"at most {result['pulses_max_cell']} a cell"),
+        ("Conversions", f"{result['reads']:,}", ""),
+    ]
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print what programming came to, and what did not reach its target."""
+    console = Console(soft_wrap=True, highlight=False)
+    verified = "reached" in result
+    reads = f", {result['reads']} reads in {result['rounds']} rounds" if verified else ""
+    console.print(
+        f"{result['cells']} cells, {result['pulses']} pulses (at most {result['pulses_max_cell']} a cell){reads}; "
+        f"distance from the targets: median {result['error_median_microsiemens']:.2f} uS, "
+        f"root mean square {result['error_rms_microsiemens']:.2f} uS"
+    )
+    if not verified:
+        return
+    console.print(
+        f"{result['reached']} cells ({100 * result['reached'] / result['cells']:.2f}%) are within "
+        f"{result['tolerance_microsiemens']:g} uS"
+    )
+    if "working" in result:
+        _show_weights(console, result)
+    _listed(console, [_missed(cell) for cell in result["not_reached"]])
+    if "report" in result:
+        console.print(f"report: {result['report']}")
+
+
+def _show_weights(console: Console, result: dict[str, Any]) -> None:
+    """Print what is said of weights alone."""
+    working, reached = result["working"], result["reached_working"]
+    limit, stuck = result["scale_limited_by"], result["stuck"]
+    where = "" if limit is None else f", limited by row {limit[0]}, output {limit[1]}"
+    console.print(
+        f"{reached} of the {working} cells that are not known to be stuck ({100 * reached / max(working, 1):.2f}%); "
+        f"{len(stuck)} are: --json lists them, and their partners make up for them where they can\n"
+        f"{result['rows']} x {result['outputs']} weights, {result['scale_siemens'] * 1e6:.4g} uS a unit weight{where}; "
+        f"output j is in columns {result['first_column']} + 2j (G+) and {result['first_column'] + 1} + 2j (G-)\n"
+        f"error of a weight: median {result['weight_error_median']:.4g}, root mean square "
+        f"{result['weight_error_rms']:.4g}, at most {result['weight_error_max']:.4g}"
+    )
+    _listed(
+        console,
+        [
+            f"out of reach: weight {w['wanted']:.4g} of row {w['row']}, output {w['output']}, "
+            f"at best {w['expected']:.4g}"
+            for w in result["out_of_reach"]
+        ],
+    )
+
+
+def _missed(cell: dict[str, Any]) -> str:
+    seen, target = cell["reading_siemens"], cell["target_siemens"]
+    found = "beyond the converter" if seen is None else f"{seen * 1e6:.2f} uS"
+    return f"not reached: row {cell['row']}, column {cell['col']}: {found}, wanted {target * 1e6:.2f} uS"
+
+
+def _listed(console: Console, texts: list[str]) -> None:
+    """Print texts, as many as a terminal shows."""
+    for text in texts[:MOST_LISTED]:
+        console.print(text)
+    if len(texts) > MOST_LISTED:
+        console.print(f"and {len(texts) - MOST_LISTED} more: --json lists them all")

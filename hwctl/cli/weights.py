@@ -1,0 +1,167 @@
+"""Weights of a file onto cells, as `hwctl program --weights` does it."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hwctl.cli.chiprecord import bounds_of
+from hwctl.cli.matrixfile import load_weights
+from hwctl.cli.programmed import key_figures, number, of_result
+from hwctl.errors import BadInput, DeviceError, LimitError
+from hwctl.files import write_file
+
+if TYPE_CHECKING:
+    from hwctl.crossbar import Crossbar
+    from hwctl.crossbar.results import Floats
+    from hwctl.devices.steps import StepModel
+    from hwctl.programming.matrix import Programmed
+    from hwctl.programming.weights import Bounds
+    from hwctl.protocol.packing import Region
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be programmed, and how: the options of the command."""
+
+    file: Path
+    row: int
+    col: int
+    scale: float | None
+    """uS a unit weight."""
+    nearest: bool
+    chip: Path | None
+    tolerance: float
+    """uS"""
+    rounds: int
+    averages: int
+    device: str | None
+
+
+def program_matrix(crossbar: "Crossbar", wish: Wish, out: Path | None, report: Path | None) -> dict[str, Any]:
+    """Program the weights of a file; return what is shown of it."""
+    from hwctl.programming.linemap import LineMap  # noqa: PLC0415  numpy is not needed for --help
+    from hwctl.programming.matrix import program_weights  # noqa: PLC0415
+    from hwctl.programming.modelbased import ModelBased  # noqa: PLC0415
+
+    weights = load_weights(wish.file)
+    region = _region(crossbar, weights, wish)
+    model = model_of(crossbar, wish.device, wish.chip)
+    method = ModelBased(model, wish.tolerance * 1e-6, rounds=wish.rounds, averages=wish.averages)
+    bounds = _bounds(crossbar, region, model, wish)
+    k, limit = _scale(weights, bounds, wish)
+    line_map = LineMap.straight(*weights.shape)
+    done = program_weights(crossbar, weights, k, region, method, bounds, line_map)
+    result = {"weights": str(wish.file), "scale_limited_by": limit, **_summary(done, wish.tolerance)}
+    if out is not None:
+        _save(out, done.effective)
+    if report is not None:
+        from hwctl.report import tables_of_weights, write_program_report  # noqa: PLC0415
+
+        title = f"{wish.file.name} on {crossbar.identity.device}"
+        tables = tables_of_weights(done, mapped=False)
+        result["report"] = str(write_program_report(report, title, tables, key_figures(result)))
+    return result
+
+
+def model_of(crossbar: "Crossbar", device: str | None, chip: Path | None = None) -> "StepModel":
+    """Return the step curves of the array's cells: of a named device, the one that the board names, or the chip's."""
+    from hwctl.crossbar.known import device_of  # noqa: PLC0415
+    from hwctl.devices.steps import StepModel  # noqa: PLC0415
+
+    try:
+        return StepModel.of(device_of(crossbar, device))
+    except DeviceError:
+        if device is not None or chip is None:
+            raise
+        return StepModel.of(device_of(crossbar, str(chip)))
+
+
+def _region(crossbar: "Crossbar", weights: "Floats", wish: Wish) -> "Region":
+    rows, cols = weights.shape[0], 2 * weights.shape[1]
+    try:
+        return crossbar.region(slice(wish.row, wish.row + rows), slice(wish.col, wish.col + cols))
+    except LimitError as error:
+        raise LimitError(
+            f"{rows} x {weights.shape[1]} weights of {wish.file} take {rows} rows and {cols} columns, two a weight "
+            f"({error}); give another --row and --col, fewer weights, or a larger array; nothing was pulsed"
+        ) from None
+
+
+def _bounds(crossbar: "Crossbar", region: "Region", model: "StepModel", wish: Wish) -> "Bounds":
+    from hwctl.programming.weights import Bounds  # noqa: PLC0415
+
+    if wish.chip is None:
+        return Bounds.of(model, region.shape)
+    return bounds_of(wish.chip, crossbar, region, model)
+
+
+def _scale(weights: "Floats", bounds: "Bounds", wish: Wish) -> tuple[float, tuple[int, int] | None]:
+    """Return k in S a unit weight, and row and output of the pair that limits it where none was given."""
+    import numpy as np  # noqa: PLC0415
+
+    from hwctl.programming.weights import largest_scale, refuse_beyond  # noqa: PLC0415
+
+    if wish.scale is None:
+        return largest_scale(weights, bounds, wish.tolerance * 1e-6)
+    k = wish.scale * 1e-6
+    if not 0 < k < np.inf:
+        raise BadInput(f"--scale {wish.scale:g} uS; give G+ - G- of a weight of 1, above 0")
+    if not wish.nearest:
+        refuse_beyond(weights, k, bounds)
+    return k, None
+
+
+def _summary(done: "Programmed", tolerance: float) -> dict[str, Any]:
+    import numpy as np  # noqa: PLC0415
+
+    working = ~done.stuck
+    off = np.abs(done.effective - done.weights)
+    lost = np.argwhere(np.abs(done.expected - done.weights) * done.k > 1e-12)  # S
+    return {
+        "rows": done.weights.shape[0],
+        "outputs": done.weights.shape[1],
+        "first_row": done.region.row0,
+        "first_column": done.region.col0,
+        "scale_siemens": done.k,
+        "cells": int(done.targets.size),
+        "working": int(working.sum()),
+        "reached_working": int((done.result.reached & working).sum()),
+        "tolerance_microsiemens": tolerance,
+        **of_result(done.result, done.targets, done.address, done.stuck),
+        "weight_error_median": float(np.nanmedian(off)),
+        "weight_error_rms": float(np.sqrt(np.nanmean(off**2))),
+        "weight_error_max": float(np.nanmax(off)),
+        "out_of_reach": [
+            {
+                "row": int(i),
+                "output": int(j),
+                "wanted": float(done.weights[i, j]),
+                "expected": float(done.expected[i, j]),
+            }
+            for i, j in lost
+        ],
+        "effective": [[number(w) for w in line] for line in done.effective],
+    }
+
+
+def _save(path: Path, effective: "Floats") -> None:
+    import numpy as np  # noqa: PLC0415
+
+    content = io.BytesIO()
+    np.save(content, effective)
+    write_file(path, content.getvalue())
+
+
+def refuse_contradictions(
+    file: Path | None, weights: Path | None, of_weights: Mapping[str, object], out: Path | None
+) -> None:
+    """Raise BadInput where it is not clear what is to be programmed. of_weights: options that only weights have."""
+    if (file is None) == (weights is None):
+        raise BadInput("give either a CSV file of conductances or --weights FILE")
+    given = [name for name, value in of_weights.items() if value not in (None, False, 0)]
+    if weights is None and given:
+        raise BadInput(f"{', '.join(given)} is of weights; give --weights FILE, or leave it out")
+    if out is not None and out.suffix.lower() != ".npy":
+        raise BadInput(f"--out {out} is no .npy by its name; give FILE.npy")

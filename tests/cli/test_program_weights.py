@@ -1,0 +1,161 @@
+"""`hwctl program --weights`: a file of weights becomes conductances, and what cannot be done is said before a pulse."""
+
+import csv
+import json
+import re
+
+import numpy as np
+import pytest
+
+CHIP = "emulator:?device=neurram&rows=14&cols=14&seed=3&stuck=0.05"
+
+
+@pytest.fixture
+def weights(tmp_path):
+    drawn = np.random.default_rng(0).normal(0, 0.3, (12, 5))
+    np.save(tmp_path / "w.npy", drawn)
+    return drawn
+
+
+def results(path):
+    return json.loads(path.read_text())
+
+
+def table(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_weights_become_pairs_and_are_read_back_within_the_tolerance(run, tmp_path, weights):
+    asked = ("program", "--weights", "w.npy", "--target", CHIP, "--row", "1", "--col", "2", "--out", "effective.npy")
+    assert run(*asked, "--json", "d.json")[0] == 0
+    found = results(tmp_path / "d.json")
+    assert (found["cells"], found["reached"] + len(found["not_reached"])) == (120, 120)
+    assert found["scale_siemens"] == pytest.approx((39 - 2) * 1e-6 / np.abs(weights).max())
+    effective = np.load(tmp_path / "effective.npy")
+    np.testing.assert_allclose(effective, found["effective"])
+    after = np.array(found["after_siemens"])
+    np.testing.assert_allclose(effective, (after[:, 0::2] - after[:, 1::2]) / found["scale_siemens"])
+    lost = {(cell["row"] - 1, (cell["col"] - 2) // 2) for cell in found["not_reached"]}
+    held = np.array([[(i, j) not in lost for j in range(5)] for i in range(12)])
+    assert 40 < held.sum() < 60
+    assert np.abs(effective - weights)[held].max() < 2e-6 / found["scale_siemens"]
+
+
+def test_the_report_links_the_values_of_every_plot(run, tmp_path, weights):
+    assert run("program", "--weights", "w.npy", "--target", CHIP, "--report", "page.html", "--json", "d.json")[0] == 0
+    text, found = (tmp_path / "page.html").read_text(), results(tmp_path / "d.json")
+    named = set(re.findall(r'href="(page/[^"]+\.csv)"', text))
+    assert named == {f"page/{path.name}" for path in (tmp_path / "page").iterdir()}
+    assert len(re.findall(r"<svg", text)) == 10
+    rows = table(tmp_path / "page" / "cells.csv")
+    assert sum(int(row["reached"]) for row in rows) == found["reached"]
+    np.testing.assert_allclose(
+        [float(r["reading_uS"]) for r in rows], np.ravel(found["after_siemens"]) * 1e6, atol=1e-6
+    )
+    errors = table(tmp_path / "page" / "weight-errors.csv")
+    assert sum(int(row["weights"]) for row in errors) == weights.size
+
+
+def test_a_record_tells_which_cells_are_stuck_and_their_partners_make_up_for_them(run, tmp_path, weights):
+    assert run("calibrate", "-o", "chip.h5", "--target", CHIP)[0] == 0
+    rms = {}
+    for name, more in (("blind", ()), ("known", ("--chip", "chip.h5"))):
+        asked = ("program", "--weights", "w.npy", "--scale", "40", "--target", CHIP, *more)
+        assert run(*asked, "--json", f"{name}.json")[0] == 0
+        rms[name] = results(tmp_path / f"{name}.json")["weight_error_rms"]
+    found = results(tmp_path / "known.json")
+    assert rms["known"] < 0.7 * rms["blind"]
+    assert len(found["stuck"]) == found["cells"] - found["working"] > 3
+    assert found["reached_working"] == found["working"]
+    assert found["out_of_reach"]
+    for weight in found["out_of_reach"]:
+        assert weight["wanted"] == weights[weight["row"], weight["output"]] != weight["expected"]
+
+
+@pytest.mark.parametrize(
+    ("array", "says"),
+    [
+        (np.zeros(4), "shape (4,); give rows x outputs"),
+        (np.zeros((0, 4)), "shape (0, 4); give rows x outputs"),
+        (np.zeros((2, 4)), "zeros alone"),
+        (np.array([[1.0, np.nan], [np.inf, 0.0]]), "2 weights that are NaN or infinite, first at row 0, output 1"),
+        (np.array([["a", "b"]]), "one array of real numbers"),
+        (np.array([[1j, 2.0]]), "one array of real numbers"),
+        (np.array([[1.0, None]], dtype=object), "cannot be read (Object arrays cannot be loaded"),
+        (np.ones((15, 2)), "15 x 2 weights of w.npy take 15 rows and 4 columns, two a weight (rows 0:15"),
+        (np.ones((2, 8)), "take 2 rows and 16 columns, two a weight (columns 0:16"),
+    ],
+)
+def test_weights_that_cannot_be_used_are_refused_in_one_line(run, tmp_path, array, says):
+    np.save(tmp_path / "w.npy", array, allow_pickle=True)
+    code, _, err = run("program", "--weights", "w.npy", "--target", CHIP, "--json", "d.json", "--pulse-log", "p.h5")
+    assert code == 1
+    assert says in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "d.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ((), "give either a CSV file of conductances or --weights"),
+        (("t.csv", "--weights", "w.npy"), "give either"),
+        (("t.csv", "--scale", "3", "--nearest"), "--scale, --nearest is of weights"),
+        (("t.csv", "--report", "r.html"), "add --verify"),
+        (("--weights", "w.txt"), "no .npy and no .csv"),
+        (("--weights", "gone.npy"), "gone.npy cannot be read"),
+        (("--weights", "t.npy"), "t.npy cannot be read"),
+        (("--weights", "w.npy", "--scale", "-1"), "--scale -1 uS; give"),
+        (("--weights", "w.npy", "--scale", "nan"), "--scale nan uS; give"),
+        (("--weights", "w.npy", "--out", "w.txt"), "no .npy by its name"),
+        (("--weights", "w.npy", "--scale", "100"), "weights are beyond what their cells can show, first"),
+        (("--weights", "w.npy", "--tolerance", "0.01"), "give a wider tolerance or more averages"),
+        (("--weights", "w.npy", "--chip", "gone.h5"), "gone.h5"),
+    ],
+)
+def test_options_that_contradict_each_other_are_named(run, tmp_path, weights, options, says):
+    (tmp_path / "t.csv").write_text("10,20\n")
+    (tmp_path / "t.npy").write_bytes(b"\x93NUMPY\x01\x00v\x00{'descr'")
+    (tmp_path / "w.txt").write_text("1,2\n")
+    code, _, err = run("program", *options, "--target", CHIP)
+    assert code == 1
+    assert says in err
+    assert err.count("\n") == 1
+
+
+def test_weights_beyond_the_range_are_set_as_near_as_they_come_where_that_is_wished(run, tmp_path):
+    (tmp_path / "w.csv").write_text("1,-1\n0.25,0.5\n")
+    target = "emulator:?device=neurram&rows=2&cols=4"
+    asked = ("program", "--weights", "w.csv", "--scale", "50", "--nearest", "--target", target)
+    assert run(*asked, "--json", "d.json")[0] == 0
+    found = results(tmp_path / "d.json")
+    lost = {(w["row"], w["output"]): w["expected"] for w in found["out_of_reach"]}
+    assert lost == {(0, 0): pytest.approx(39 / 50), (0, 1): pytest.approx(-39 / 50)}
+    np.testing.assert_allclose(found["effective"], [[0.78, -0.78], [0.25, 0.5]], atol=2 / 50)
+    assert run(*asked)[1].count("out of reach: weight") == 2
+
+
+def test_a_record_of_another_chip_or_region_is_refused(run, weights):
+    small = "emulator:?device=neurram&rows=6&cols=6&seed=3"
+    assert run("calibrate", "-o", "small.h5", "--target", small)[0] == 0
+    for target, says in ((CHIP, "holds rows 0:6"), ("emulator:?device=linear", "was measured on neurram")):
+        code, _, err = run("program", "--weights", "w.npy", "--chip", "small.h5", "--target", target)
+        assert code == 1
+        assert says in err
+
+
+def test_a_long_list_ends_with_how_many_more_there_are(run, weights):
+    out = run("program", "--weights", "w.npy", "--target", "emulator:?device=neurram&rows=12&cols=10&stuck=0.9")[1]
+    (more,) = re.findall(r"and (\d+) more: --json lists them all", out)
+    assert out.count("not reached: row") == 20
+    assert int(more) > 50
+
+
+def test_a_report_of_conductances_has_a_map_of_cells_and_no_weights(run, tmp_path):
+    (tmp_path / "t.csv").write_text("10,20,30\n15,25,35\n")
+    asked = ("program", "t.csv", "--verify", "--target", CHIP, "--row", "3", "--report", "page.html")
+    assert run(*asked)[0] == 0
+    assert {path.name for path in (tmp_path / "page").iterdir()} == {"cells.csv", "errors.csv"}
+    rows = table(tmp_path / "page" / "cells.csv")
+    assert [(row["row"], row["col"]) for row in rows] == [(str(i), str(j)) for i in (3, 4) for j in (0, 1, 2)]
