@@ -1,4 +1,4 @@
-"""Packages that 32-bit Arm has no wheels of, so that hwctl is installed there without them: numba, h5py, matplotlib."""
+"""Packages that 32-bit Arm has no wheels of, so that hwctl is installed there without them: numba, h5py, scipy..."""
 
 from importlib.util import find_spec
 

@@ -22,7 +22,7 @@ else:
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
-LACKING = ("h5py", "matplotlib", "numba")
+LACKING = ("h5py", "matplotlib", "numba", "scipy")
 NOWHERE = "socket://127.0.0.1:9"
 BOARD = "emulator:?device=linear&rows=6&cols=4&seed=2"
 

@@ -9,7 +9,7 @@ from hwctl.cli.matrixfile import load_csv, load_weights
 from hwctl.cli.output import DEFAULT_TARGET, Averages, Device, Json, Target, write_json
 from hwctl.cli.programmed import errors, key_figures, of_result, show
 from hwctl.cli.watch import LogPulses, Record, watching
-from hwctl.cli.weights import Wish, model_of, program_matrix, refuse_contradictions
+from hwctl.cli.weights import Wish, model_of, program_matrix, refuse_contradictions, refuse_spare
 from hwctl.errors import BadInput
 from hwctl.packages import need
 
@@ -49,6 +49,15 @@ def program(
         Path | None,
         typer.Option("--chip", metavar="FILE.h5", help="Record of the chip: its stuck cells, and every cell's range."),
     ] = None,
+    mapped: Annotated[
+        bool, typer.Option("--map", help="Swap rows and outputs so that stuck cells do least harm; print the map.")
+    ] = False,
+    spare_rows: Annotated[
+        int, typer.Option("--spare-rows", min=0, help="Rows behind those of the weights that --map may use, too.")
+    ] = 0,
+    spare_cols: Annotated[
+        int, typer.Option("--spare-cols", min=0, help="Columns that it may use, too: two a pair.")
+    ] = 0,
     verify: Annotated[
         bool,
         typer.Option("--verify", help="Closed loop: pulse until the readings are on target; so weights always are."),
@@ -80,15 +89,17 @@ def program(
     from hwctl.crossbar import Crossbar  # noqa: PLC0415  not needed for --help
     from hwctl.programming.modelbased import ModelBased  # noqa: PLC0415
 
-    of_weights = {"--scale": scale, "--nearest": nearest, "--chip": chip, "--out": out}
+    of_weights = {"--scale": scale, "--nearest": nearest, "--chip": chip, "--out": out, "--map": mapped}
     refuse_contradictions(file, weights, of_weights, out)
+    refuse_spare(mapped, spare_rows, spare_cols)
     if report is not None:
         need("matplotlib", "--report", "leave it out")
         if weights is None and not verify:
             raise BadInput("--report shows what a closed loop reached; add --verify")
     with watching(record, pulse_log) as wraps:
         if weights is not None:
-            wish = Wish(weights, row, col, scale, nearest, chip, tolerance, rounds or ROUNDS, averages, device)
+            wish = Wish(weights, row, col, scale, nearest, chip, tolerance, rounds or ROUNDS, averages, device,
+                        mapped, spare_rows, spare_cols)  # fmt: skip
             load_weights(weights)  # before the board is opened
             with Crossbar.open(target, wraps=wraps) as crossbar:
                 result = program_matrix(crossbar, wish, out, report)

@@ -110,14 +110,21 @@ def _show_weights(console: Console, result: dict[str, Any]) -> None:
     working, reached = result["working"], result["reached_working"]
     limit, stuck = result["scale_limited_by"], result["stuck"]
     where = "" if limit is None else f", limited by row {limit[0]}, output {limit[1]}"
+    if "map_rows" in result:
+        columns = "pairs of columns as in the map"
+    else:
+        first = result["first_column"]
+        columns = f"output j is in columns {first} + 2j (G+) and {first + 1} + 2j (G-)"
     console.print(
         f"{reached} of the {working} cells that are not known to be stuck ({100 * reached / max(working, 1):.2f}%); "
         f"{len(stuck)} are: --json lists them, and their partners make up for them where they can\n"
         f"{result['rows']} x {result['outputs']} weights, {result['scale_siemens'] * 1e6:.4g} uS a unit weight{where}; "
-        f"output j is in columns {result['first_column']} + 2j (G+) and {result['first_column'] + 1} + 2j (G-)\n"
+        f"{columns}\n"
         f"error of a weight: median {result['weight_error_median']:.4g}, root mean square "
         f"{result['weight_error_rms']:.4g}, at most {result['weight_error_max']:.4g}"
     )
+    if "map_rows" in result:
+        _show_map(console, result)
     _listed(
         console,
         [
@@ -125,6 +132,23 @@ def _show_weights(console: Console, result: dict[str, Any]) -> None:
             f"at best {w['expected']:.4g}"
             for w in result["out_of_reach"]
         ],
+    )
+
+
+def _show_map(console: Console, result: dict[str, Any]) -> None:
+    """Print where lines are that are not where they would be without the map."""
+    rows = [f"{i} in {at}" for i, at in enumerate(result["map_rows"]) if at != result["first_row"] + i]
+    pairs = [
+        f"{j} in {plus}, {minus}"
+        for j, (plus, minus) in enumerate(result["map_columns"])
+        if plus != result["first_column"] + 2 * j
+    ]
+    number = result["rows"] * result["outputs"]
+    before, after = ((result[f"expected_error_{when}"] / number) ** 0.5 for when in ("before", "after"))
+    console.print(
+        f"map of pass {result['passes']}: rows {'; '.join(rows) or 'as they are'}\n"
+        f"outputs, with columns of G+ and G-: {'; '.join(pairs) or 'as they are'}\n"
+        f"error of a weight that stuck cells leave, root mean square: {before:.4g} without the map, {after:.4g} with it"
     )
 
 

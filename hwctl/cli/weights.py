@@ -3,6 +3,7 @@
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,14 @@ from hwctl.cli.matrixfile import load_weights
 from hwctl.cli.programmed import key_figures, number, of_result
 from hwctl.errors import BadInput, DeviceError, LimitError
 from hwctl.files import write_file
+from hwctl.packages import need
 
 if TYPE_CHECKING:
     from hwctl.crossbar import Crossbar
     from hwctl.crossbar.results import Floats
     from hwctl.devices.steps import StepModel
     from hwctl.programming.matrix import Programmed
+    from hwctl.programming.remap import Remapped
     from hwctl.programming.weights import Bounds
     from hwctl.protocol.packing import Region
 
@@ -37,30 +40,48 @@ class Wish:
     rounds: int
     averages: int
     device: str | None
+    mapped: bool
+    spare_rows: int
+    spare_cols: int
 
 
 def program_matrix(crossbar: "Crossbar", wish: Wish, out: Path | None, report: Path | None) -> dict[str, Any]:
     """Program the weights of a file; return what is shown of it."""
-    from hwctl.programming.linemap import LineMap  # noqa: PLC0415  numpy is not needed for --help
+    import numpy as np  # noqa: PLC0415  not needed for --help
+
+    from hwctl.programming.linemap import LineMap  # noqa: PLC0415
     from hwctl.programming.matrix import program_weights  # noqa: PLC0415
     from hwctl.programming.modelbased import ModelBased  # noqa: PLC0415
+    from hwctl.programming.remap import mapped_scale, program_mapped  # noqa: PLC0415
+    from hwctl.programming.weights import Bounds, largest_scale, refuse_beyond  # noqa: PLC0415
 
     weights = load_weights(wish.file)
     region = _region(crossbar, weights, wish)
     model = model_of(crossbar, wish.device, wish.chip)
     method = ModelBased(model, wish.tolerance * 1e-6, rounds=wish.rounds, averages=wish.averages)
     bounds = _bounds(crossbar, region, model, wish)
-    k, limit = _scale(weights, bounds, wish)
-    line_map = LineMap.straight(*weights.shape)
-    done = program_weights(crossbar, weights, k, region, method, bounds, line_map)
-    result = {"weights": str(wish.file), "scale_limited_by": limit, **_summary(done, wish.tolerance)}
+    result: dict[str, Any] = {"weights": str(wish.file)}
+    if wish.mapped:
+        rng = np.random.default_rng(0)  # of the search: the same weights on the same chip get the same map
+        k, result["scale_limited_by"] = _given_scale(wish) or mapped_scale(
+            weights, bounds, Bounds.of(model, region.shape), method.tolerance, rng
+        )
+        found = program_mapped(crossbar, weights, k, region, method, bounds, rng, nearest=wish.nearest)
+        done = found.done
+        result |= _map_summary(found)
+    else:
+        k, result["scale_limited_by"] = _given_scale(wish) or largest_scale(weights, bounds, method.tolerance)
+        if not wish.nearest:
+            refuse_beyond(weights, k, bounds)
+        done = program_weights(crossbar, weights, k, region, method, bounds, LineMap.straight(*weights.shape))
+    result |= _summary(done, wish.tolerance)
     if out is not None:
         _save(out, done.effective)
     if report is not None:
         from hwctl.report import tables_of_weights, write_program_report  # noqa: PLC0415
 
         title = f"{wish.file.name} on {crossbar.identity.device}"
-        tables = tables_of_weights(done, mapped=False)
+        tables = tables_of_weights(done, wish.mapped)
         result["report"] = str(write_program_report(report, title, tables, key_figures(result)))
     return result
 
@@ -79,13 +100,15 @@ def model_of(crossbar: "Crossbar", device: str | None, chip: Path | None = None)
 
 
 def _region(crossbar: "Crossbar", weights: "Floats", wish: Wish) -> "Region":
-    rows, cols = weights.shape[0], 2 * weights.shape[1]
+    rows, cols = weights.shape[0] + wish.spare_rows, 2 * weights.shape[1] + wish.spare_cols
+    spare = " and the spare ones" if wish.spare_rows or wish.spare_cols else ""
     try:
         return crossbar.region(slice(wish.row, wish.row + rows), slice(wish.col, wish.col + cols))
     except LimitError as error:
         raise LimitError(
-            f"{rows} x {weights.shape[1]} weights of {wish.file} take {rows} rows and {cols} columns, two a weight "
-            f"({error}); give another --row and --col, fewer weights, or a larger array; nothing was pulsed"
+            f"{weights.shape[0]} x {weights.shape[1]} weights of {wish.file} take {rows} rows and {cols} columns, two "
+            f"a weight{spare} ({error}); give another --row and --col, fewer weights, or a larger array; nothing was "
+            "pulsed"
         ) from None
 
 
@@ -97,20 +120,26 @@ def _bounds(crossbar: "Crossbar", region: "Region", model: "StepModel", wish: Wi
     return bounds_of(wish.chip, crossbar, region, model)
 
 
-def _scale(weights: "Floats", bounds: "Bounds", wish: Wish) -> tuple[float, tuple[int, int] | None]:
-    """Return k in S a unit weight, and row and output of the pair that limits it where none was given."""
-    import numpy as np  # noqa: PLC0415
-
-    from hwctl.programming.weights import largest_scale, refuse_beyond  # noqa: PLC0415
-
+def _given_scale(wish: Wish) -> tuple[float, None] | None:
+    """Return k in S a unit weight where the user gave it; nothing limits it."""
     if wish.scale is None:
-        return largest_scale(weights, bounds, wish.tolerance * 1e-6)
-    k = wish.scale * 1e-6
-    if not 0 < k < np.inf:
+        return None
+    if not 0 < wish.scale < inf:
         raise BadInput(f"--scale {wish.scale:g} uS; give G+ - G- of a weight of 1, above 0")
-    if not wish.nearest:
-        refuse_beyond(weights, k, bounds)
-    return k, None
+    return wish.scale * 1e-6, None
+
+
+def _map_summary(found: "Remapped") -> dict[str, Any]:
+    done = found.done
+    rows, columns = done.line_map.rows + done.region.row0, done.line_map.columns + done.region.col0
+    return {
+        "map_rows": rows.tolist(),
+        "map_columns": columns.reshape(-1, 2).tolist(),
+        "passes": found.passes,
+        "abandoned_pulses": done.abandoned_pulses,
+        "expected_error_before": found.error_before,
+        "expected_error_after": found.error_after,
+    }
 
 
 def _summary(done: "Programmed", tolerance: float) -> dict[str, Any]:
@@ -165,3 +194,13 @@ def refuse_contradictions(
         raise BadInput(f"{', '.join(given)} is of weights; give --weights FILE, or leave it out")
     if out is not None and out.suffix.lower() != ".npy":
         raise BadInput(f"--out {out} is no .npy by its name; give FILE.npy")
+
+
+def refuse_spare(mapped: bool, spare_rows: int, spare_cols: int) -> None:
+    """Raise BadInput where spare lines cannot be used."""
+    if (spare_rows or spare_cols) and not mapped:
+        raise BadInput("--spare-rows and --spare-cols are lines that --map may use; add --map, or leave them out")
+    if spare_cols % 2:
+        raise BadInput(f"--spare-cols {spare_cols}; give an even number, two columns a pair")
+    if mapped:
+        need("scipy", "--map", "leave it out")

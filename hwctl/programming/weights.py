@@ -59,6 +59,11 @@ class Bounds:
         """Return the weights nearest to wanted ones (rows, pairs) that the pairs can show. k: S a unit weight."""
         return np.clip(weights * k, self.lowest, self.highest) / k
 
+    def lacking(self, weights: Floats, k: float) -> Floats:
+        """Return what the nearest weights (rows, outputs) lack of the wanted ones; 0 where pairs can show them."""
+        wanted = weights * k
+        return np.asarray((wanted - np.clip(wanted, self.lowest, self.highest)) / k)
+
 
 def balanced(difference: Floats, low: Floats | float, high: Floats | float, one_way: bool) -> tuple[Floats, Floats]:
     """Return G+ and G- with a difference, all in S: about the middle of low to high, or from low up if one-way."""

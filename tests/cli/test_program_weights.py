@@ -73,6 +73,26 @@ def test_a_record_tells_which_cells_are_stuck_and_their_partners_make_up_for_the
         assert weight["wanted"] == weights[weight["row"], weight["output"]] != weight["expected"]
 
 
+def test_a_map_is_found_by_a_first_pass_and_said_in_the_result_and_in_the_report(run, tmp_path, weights):
+    asked = ("program", "--weights", "w.npy", "--target", CHIP, "--map", "--spare-rows", "2", "--spare-cols", "4")
+    assert run(*asked, "--json", "d.json", "--report", "page.html")[0] == 0
+    found = results(tmp_path / "d.json")
+    assert found["passes"] > 1
+    assert found["expected_error_after"] < 0.1 * found["expected_error_before"]
+    assert found["reached"] == found["reached_working"] == found["working"] == 120 - len(found["stuck"])
+    assert len(set(found["map_rows"])) == 12
+    assert max(found["map_rows"]) < 14
+    assert all(minus == plus + 1 and plus % 2 == 0 for plus, minus in found["map_columns"])
+    rows = table(tmp_path / "page" / "cells.csv")
+    assert {(int(r["weight_row"]), int(r["row"])) for r in rows} == set(enumerate(found["map_rows"]))
+    assert [int(r["row"]) for r in table(tmp_path / "page" / "map-rows.csv")] == found["map_rows"]
+    assert [int(r["col_plus"]) for r in table(tmp_path / "page" / "map-outputs.csv")] == [
+        plus for plus, _ in found["map_columns"]
+    ]
+    out = run(*asked)[1]
+    assert "without the map" in out
+
+
 @pytest.mark.parametrize(
     ("array", "says"),
     [
@@ -112,6 +132,14 @@ def test_weights_that_cannot_be_used_are_refused_in_one_line(run, tmp_path, arra
         (("--weights", "w.npy", "--scale", "100"), "weights are beyond what their cells can show, first"),
         (("--weights", "w.npy", "--tolerance", "0.01"), "give a wider tolerance or more averages"),
         (("--weights", "w.npy", "--chip", "gone.h5"), "gone.h5"),
+        (("t.csv", "--map"), "--map is of weights"),
+        (("--weights", "w.npy", "--spare-rows", "1"), "add --map"),
+        (("--weights", "w.npy", "--map", "--spare-cols", "3"), "an even number"),
+        (
+            ("--weights", "w.npy", "--map", "--spare-cols", "8"),
+            "18 columns, two a weight and the spare ones (columns 0:18",
+        ),
+        (("--weights", "w.npy", "--map", "--scale", "100"), "weights are beyond what their cells can show, first"),
     ],
 )
 def test_options_that_contradict_each_other_are_named(run, tmp_path, weights, options, says):
