@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hwctl.cli.closedloop import ClosedLoop
 from hwctl.cli.matrixfile import load_csv, load_weights
 from hwctl.cli.output import DEFAULT_TARGET, Averages, Device, Json, Target, write_json
 from hwctl.cli.programmed import errors, key_figures, of_result, show
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from hwctl.crossbar import Crossbar
     from hwctl.crossbar.results import Floats
     from hwctl.devices.steps import StepModel
+    from hwctl.programming.fine import Fine
     from hwctl.programming.modelbased import ModelBased
     from hwctl.protocol.packing import Region
 
@@ -69,6 +71,19 @@ def program(
         int | None, typer.Option("--rounds", min=1, help=f"Rounds of a reading and pulses; default 1, closed {ROUNDS}.")
     ] = None,
     averages: Averages = 4,
+    precision: Annotated[
+        float | None,
+        typer.Option(
+            "--precision", metavar="uS", help="Then a fine stage: readings are averaged to this standard error."
+        ),
+    ] = None,
+    pause: Annotated[
+        float,
+        typer.Option("--pause", metavar="s", help="Between the parts of such a reading, to see slow noise (RTN)."),
+    ] = 0.0,
+    denoise: Annotated[
+        int, typer.Option("--denoise", min=0, help="Small pulses that a noisy cell may get to quieten it.")
+    ] = 0,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE.npy", help="Write the effective weights, as read.")
     ] = None,
@@ -87,22 +102,23 @@ def program(
     not follow are listed. Weights become pairs of cells, W = (G+ - G-) / scale, in neighbouring columns.
     """
     from hwctl.crossbar import Crossbar  # noqa: PLC0415  not needed for --help
-    from hwctl.programming.modelbased import ModelBased  # noqa: PLC0415
 
     of_weights = {"--scale": scale, "--nearest": nearest, "--chip": chip, "--out": out, "--map": mapped}
     refuse_contradictions(file, weights, of_weights, out)
     refuse_spare(mapped, spare_rows, spare_cols)
+    loop = ClosedLoop(tolerance, rounds or ROUNDS, averages, precision, pause, denoise)
+    if precision is not None and weights is None and not verify:
+        raise BadInput("--precision is of a closed loop; add --verify")
     if report is not None:
         need("matplotlib", "--report", "leave it out")
         if weights is None and not verify:
             raise BadInput("--report shows what a closed loop reached; add --verify")
     with watching(record, pulse_log) as wraps:
         if weights is not None:
-            wish = Wish(weights, row, col, scale, nearest, chip, tolerance, rounds or ROUNDS, averages, device,
-                        mapped, spare_rows, spare_cols)  # fmt: skip
+            wish = Wish(weights, row, col, scale, nearest, chip, device, mapped, spare_rows, spare_cols)
             load_weights(weights)  # before the board is opened
             with Crossbar.open(target, wraps=wraps) as crossbar:
-                result = program_matrix(crossbar, wish, out, report)
+                result = program_matrix(crossbar, wish, loop, out, report)
         else:
             assert file is not None
             wanted = load_csv(file, "conductances in uS") * 1e-6
@@ -110,8 +126,7 @@ def program(
                 region = crossbar.region(slice(row, row + wanted.shape[0]), slice(col, col + wanted.shape[1]))
                 model = model_of(crossbar, device)
                 if verify:
-                    method = ModelBased(model, tolerance * 1e-6, rounds=rounds or ROUNDS, averages=averages)
-                    result = _closed_loop(crossbar, region, wanted, method, report, file.name)
+                    result = _closed_loop(crossbar, region, wanted, loop.method(model), report, file.name)
                 else:
                     result = _open_loop(crossbar, region, model, wanted, rounds or 1, averages)
     if json is None:
@@ -136,7 +151,12 @@ def _open_loop(
 
 
 def _closed_loop(
-    crossbar: "Crossbar", region: "Region", wanted: "Floats", method: "ModelBased", report: Path | None, name: str
+    crossbar: "Crossbar",
+    region: "Region",
+    wanted: "Floats",
+    method: "ModelBased | Fine",
+    report: Path | None,
+    name: str,
 ) -> dict[str, Any]:
     """Program a region to targets (rows, cols) in S until readings are there; return what is shown of it."""
     done = method.program(crossbar, wanted, region)

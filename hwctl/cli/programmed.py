@@ -1,6 +1,6 @@
 """What `hwctl program` shows of cells that were programmed: figures, and what was not reached."""
 
-from math import isnan
+from math import floor, isnan, log10
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -42,6 +42,22 @@ def of_result(
         **errors(result.reading, targets),
         "not_reached": missed,
         **({} if stuck is None else {"stuck": known}),
+        **_of_fine(result, address),
+    }
+
+
+def _of_fine(result: "Result", address: "Callable[[int, int], tuple[int, int]]") -> dict[str, Any]:
+    """Return what only the fine stage says."""
+    import numpy as np  # noqa: PLC0415
+
+    from hwctl.programming.fine import FineResult  # noqa: PLC0415
+
+    if not isinstance(result, FineResult):
+        return {}
+    lists = {"noisy": result.noisy, "unquiet": result.unquiet, "denoised": result.denoised}
+    return {
+        "standard_error_median_siemens": float(np.nanmedian(result.error)),
+        **{name: [list(address(int(i), int(j))) for i, j in np.argwhere(cells)] for name, cells in lists.items()},
     }
 
 
@@ -89,8 +105,8 @@ def show(result: dict[str, Any]) -> None:
     reads = f", {result['reads']} reads in {result['rounds']} rounds" if verified else ""
     console.print(
         f"{result['cells']} cells, {result['pulses']} pulses (at most {result['pulses_max_cell']} a cell){reads}; "
-        f"distance from the targets: median {result['error_median_microsiemens']:.2f} uS, "
-        f"root mean square {result['error_rms_microsiemens']:.2f} uS"
+        f"distance from the targets: median {result['error_median_microsiemens']:.{_places(result)}f} uS, "
+        f"root mean square {result['error_rms_microsiemens']:.{_places(result)}f} uS"
     )
     if not verified:
         return
@@ -98,9 +114,16 @@ def show(result: dict[str, Any]) -> None:
         f"{result['reached']} cells ({100 * result['reached'] / result['cells']:.2f}%) are within "
         f"{result['tolerance_microsiemens']:g} uS"
     )
+    if "noisy" in result:
+        console.print(
+            f"readings are known to {result['standard_error_median_siemens'] * 1e6:.3g} uS (median); "
+            f"{len(result['noisy'])} cells are noisier than others, as of random telegraph noise, and were brought "
+            f"there by their mean over all states; {len(result['denoised'])} more were quietened by small pulses; "
+            f"{len(result['unquiet'])} are not known to the precision, and count as not reached"
+        )
     if "working" in result:
         _show_weights(console, result)
-    _listed(console, [_missed(cell) for cell in result["not_reached"]])
+    _listed(console, [_missed(cell, _places(result)) for cell in result["not_reached"]])
     if "report" in result:
         console.print(f"report: {result['report']}")
 
@@ -152,10 +175,15 @@ def _show_map(console: Console, result: dict[str, Any]) -> None:
     )
 
 
-def _missed(cell: dict[str, Any]) -> str:
+def _places(result: dict[str, Any]) -> int:
+    """Return how many decimals of uS tell a reading from its target."""
+    return max(2, 2 - floor(log10(result.get("tolerance_microsiemens", 1.0))))
+
+
+def _missed(cell: dict[str, Any], places: int) -> str:
     seen, target = cell["reading_siemens"], cell["target_siemens"]
-    found = "beyond the converter" if seen is None else f"{seen * 1e6:.2f} uS"
-    return f"not reached: row {cell['row']}, column {cell['col']}: {found}, wanted {target * 1e6:.2f} uS"
+    found = "beyond the converter" if seen is None else f"{seen * 1e6:.{places}f} uS"
+    return f"not reached: row {cell['row']}, column {cell['col']}: {found}, wanted {target * 1e6:.{places}f} uS"
 
 
 def _listed(console: Console, texts: list[str]) -> None:

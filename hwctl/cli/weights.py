@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwctl.cli.chiprecord import bounds_of
+from hwctl.cli.closedloop import ClosedLoop
 from hwctl.cli.matrixfile import load_weights
 from hwctl.cli.programmed import key_figures, number, of_result
 from hwctl.errors import BadInput, DeviceError, LimitError
@@ -35,30 +36,27 @@ class Wish:
     """uS a unit weight."""
     nearest: bool
     chip: Path | None
-    tolerance: float
-    """uS"""
-    rounds: int
-    averages: int
     device: str | None
     mapped: bool
     spare_rows: int
     spare_cols: int
 
 
-def program_matrix(crossbar: "Crossbar", wish: Wish, out: Path | None, report: Path | None) -> dict[str, Any]:
+def program_matrix(
+    crossbar: "Crossbar", wish: Wish, loop: ClosedLoop, out: Path | None, report: Path | None
+) -> dict[str, Any]:
     """Program the weights of a file; return what is shown of it."""
     import numpy as np  # noqa: PLC0415  not needed for --help
 
     from hwctl.programming.linemap import LineMap  # noqa: PLC0415
     from hwctl.programming.matrix import program_weights  # noqa: PLC0415
-    from hwctl.programming.modelbased import ModelBased  # noqa: PLC0415
     from hwctl.programming.remap import mapped_scale, program_mapped  # noqa: PLC0415
     from hwctl.programming.weights import Bounds, largest_scale, refuse_beyond  # noqa: PLC0415
 
     weights = load_weights(wish.file)
     region = _region(crossbar, weights, wish)
     model = model_of(crossbar, wish.device, wish.chip)
-    method = ModelBased(model, wish.tolerance * 1e-6, rounds=wish.rounds, averages=wish.averages)
+    method = loop.method(model)
     bounds = _bounds(crossbar, region, model, wish)
     result: dict[str, Any] = {"weights": str(wish.file)}
     if wish.mapped:
@@ -74,7 +72,7 @@ def program_matrix(crossbar: "Crossbar", wish: Wish, out: Path | None, report: P
         if not wish.nearest:
             refuse_beyond(weights, k, bounds)
         done = program_weights(crossbar, weights, k, region, method, bounds, LineMap.straight(*weights.shape))
-    result |= _summary(done, wish.tolerance)
+    result |= _summary(done, loop.tolerance)
     if out is not None:
         _save(out, done.effective)
     if report is not None:

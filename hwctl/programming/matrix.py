@@ -1,6 +1,6 @@
 """A matrix of weights on cells of an array: targets of pairs, write-verify, and what came of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -84,10 +84,11 @@ def program_weights(
     done = method.program(crossbar, wanted, region, chosen=chosen)
     # Where a cell is stuck, the record or the pass before says where: one reading more says where it is now.
     rows, cols = np.nonzero(~chosen[at])
-    reading, reads = done.reading[at], done.reads[at]
+    mine = done.part(at)
+    reading, reads = mine.reading.copy(), mine.reads.copy()
     if rows.size:
         places = region.row0 + line_map.rows[rows], region.col0 + line_map.columns[cols]
         reading[rows, cols] = crossbar.read_cells(*places, averages=STUCK_AVERAGES)
         reads[rows, cols] += STUCK_AVERAGES
-    mine = Result(done.reached[at], reading, done.set_pulses[at], done.reset_pulses[at], reads, done.rounds)
+    mine = replace(mine, reading=reading, reads=reads)
     return Programmed(weights, k, region, line_map, bounds, targets, mine, 0)

@@ -15,7 +15,9 @@ from hwctl.errors import LimitError
 from hwctl.programming.loop import Loop
 from hwctl.programming.outlook import Outlook
 from hwctl.programming.planner import Planner, outlook_of
+from hwctl.programming.precise import MOST, PreciseLoop
 from hwctl.programming.result import Mask, Result, checked_targets, refuse_outside
+from hwctl.protocol.packing import Region
 
 GUARD = 2.5  # standard deviations of read noise
 
@@ -31,6 +33,12 @@ class ModelBased:
     pulse_cost: float = 0.2
     rounds: int = 40
     averages: int = 1
+    precision: float | None = None
+    """S: where it is given, each reading is averaged until its standard error is that, and `averages` is unused."""
+    most: int = MOST
+    """Conversions of such a reading at most."""
+    pause: float = 0.0
+    """s between the parts of such a reading."""
 
     def __post_init__(self) -> None:
         """Raise LimitError where noise leaves no band, or a number is not above 0."""
@@ -44,7 +52,7 @@ class ModelBased:
     @property
     def noise(self) -> float:
         """Standard deviation of a reading in S."""
-        return self.model.read_noise / float(np.sqrt(self.averages))
+        return self.precision or self.model.read_noise / float(np.sqrt(self.averages))
 
     @property
     def band(self) -> float:
@@ -81,7 +89,7 @@ class ModelBased:
         region, wanted = checked_targets(crossbar, wanted, region, ALL)
         refuse_outside(wanted, model.g_min, model.g_max, region, "the device's range")
         planner = Planner(model, self.outlook, self.noise, self.pulse_cost, region.shape)
-        loop = Loop(crossbar, region, levels_of(crossbar))
+        loop = self._loop(crossbar, region)
         if chosen is not None:
             loop.open &= chosen
         loop.read(averages=self.averages)
@@ -100,6 +108,11 @@ class ModelBased:
             planner.learn(counts, levels, before, loop.reading)
         loop.close(loop.open & (np.abs(loop.reading - wanted) <= self.band))
         return loop.result()
+
+    def _loop(self, crossbar: Crossbar, region: Region) -> Loop:
+        if self.precision is None:
+            return Loop(crossbar, region, levels_of(crossbar))
+        return PreciseLoop(crossbar, region, levels_of(crossbar), self.precision, self.most, self.pause)
 
 
 def model_based(

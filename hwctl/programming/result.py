@@ -1,6 +1,7 @@
 """What a closed loop of pulses and readings did to each cell, the same for every method, and a check later."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +15,8 @@ from hwctl.protocol.packing import Region
 
 Counts = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+
+Some = TypeVar("Some", bound="Result")
 
 NAMED = 5  # cells that an error names
 
@@ -37,6 +40,12 @@ class Result:
     def pulses(self) -> Counts:
         """SET and RESET pulses of each cell (rows, cols)."""
         return self.set_pulses + self.reset_pulses
+
+    def part(self: "Some", at: tuple[NDArray[np.int64], ...]) -> "Some":
+        """Return that of some cells, as an index of arrays (rows, cols) gives them."""
+        every: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        every |= {name: value[at] for name, value in every.items() if isinstance(value, np.ndarray)}
+        return type(self)(**every)
 
     def missed(self) -> list[tuple[int, int]]:
         """Return row and column within the region of every cell that did not reach its target."""

@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from hwctl.files import write_file
+from hwctl.programming.fine import FineResult
 from hwctl.programming.matrix import Programmed
 from hwctl.programming.result import Result
 from hwctl.protocol.packing import Region
@@ -86,8 +87,9 @@ def write_program_report(
 
 
 def _cells(place: Mapping[str, NDArray[Any]], result: Result, targets: NDArray[np.float64]) -> Table:
+    fine = {"standard_error_uS": result.error * US, "noisy": result.noisy} if isinstance(result, FineResult) else {}
     return _flat("cells", {
-        **place, "target_uS": targets * US, "reading_uS": result.reading * US,
+        **place, **fine, "target_uS": targets * US, "reading_uS": result.reading * US,
         "error_uS": (result.reading - targets) * US, "reached": result.reached, "set_pulses": result.set_pulses,
         "reset_pulses": result.reset_pulses, "pulses": result.pulses, "reads": result.reads,
     })  # fmt: skip

@@ -93,6 +93,34 @@ def test_a_map_is_found_by_a_first_pass_and_said_in_the_result_and_in_the_report
     assert "without the map" in out
 
 
+def test_a_precision_brings_weights_closer_than_one_reading_tells(run, tmp_path, weights):
+    asked = (
+        "program",
+        "--weights",
+        "w.npy",
+        "--target",
+        CHIP,
+        "--chip",
+        "chip.h5",
+        "--tolerance",
+        "0.1",
+        "--scale",
+        "40",
+    )
+    assert run("calibrate", "-o", "chip.h5", "--target", CHIP)[0] == 0
+    assert run(*asked)[0] == 1  # four conversions do not tell
+    assert run(*asked, "--precision", "0.02", "--json", "d.json")[0] == 0
+    found = results(tmp_path / "d.json")
+    assert found["reached_working"] == found["working"]
+    assert found["standard_error_median_siemens"] <= 0.02e-6
+    held = np.abs(np.array(found["effective"]) - weights)
+    for weight in found["out_of_reach"]:
+        held[weight["row"], weight["output"]] = 0
+    assert held.max() < 0.3 / 40
+    out = run(*asked, "--precision", "0.02", "--pause", "0.01", "--denoise", "1")[1]
+    assert "readings are known to 0.0" in out
+
+
 @pytest.mark.parametrize(
     ("array", "says"),
     [
@@ -133,6 +161,9 @@ def test_weights_that_cannot_be_used_are_refused_in_one_line(run, tmp_path, arra
         (("--weights", "w.npy", "--tolerance", "0.01"), "give a wider tolerance or more averages"),
         (("--weights", "w.npy", "--chip", "gone.h5"), "gone.h5"),
         (("t.csv", "--map"), "--map is of weights"),
+        (("t.csv", "--precision", "0.1"), "add --verify"),
+        (("--weights", "w.npy", "--denoise", "1"), "add --precision"),
+        (("--weights", "w.npy", "--precision", "0.5"), "below 0.4 of the tolerance"),
         (("--weights", "w.npy", "--spare-rows", "1"), "add --map"),
         (("--weights", "w.npy", "--map", "--spare-cols", "3"), "an even number"),
         (

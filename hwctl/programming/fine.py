@@ -1,0 +1,178 @@
+"""Write-verify beyond the noise of one reading: a coarse stage, then one whose readings are averaged per cell."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hwctl.crossbar import Crossbar
+from hwctl.crossbar.driver import ALL
+from hwctl.crossbar.levels import levels_of, pulse_at
+from hwctl.crossbar.results import Floats, Lines
+from hwctl.devices.steps import StepModel
+from hwctl.errors import LimitError
+from hwctl.programming.modelbased import GUARD, ModelBased
+from hwctl.programming.precise import MOST, VISITS, PreciseReading, read_precisely, resolution
+from hwctl.programming.result import Mask, Result, checked_targets
+from hwctl.protocol.packing import Region
+
+COARSE = 2.0 * GUARD  # standard deviations of a coarse reading: the tolerance of the coarse stage at least
+PASSES = 3  # of the fine stage; what the check of one finds outside is the next one's
+
+
+@dataclass(frozen=True)
+class FineResult(Result):
+    """Result of a fine write-verify, each array (rows, cols); `reading` is the mean of the last check."""
+
+    error: Floats
+    """Standard error of `reading` in S; NaN where a cell was not chosen."""
+    unquiet: Mask
+    """Averaging did not bring the error below what was wished; such a cell has not reached its target."""
+    noisy: Mask
+    """Cells that scatter more than others, as random telegraph noise does; `reading` is over all of their states."""
+    denoised: Mask
+    """Cells that were noisy, and are not after small pulses."""
+
+
+@dataclass(frozen=True)
+class Fine:
+    """The method with its parameters. Raises LimitError where the precision leaves no band within the tolerance."""
+
+    model: StepModel
+    tolerance: float
+    """S"""
+    precision: float
+    """S: standard error to which cells are read in the fine stage."""
+    rounds: int = 40
+    averages: int = 4
+    """Conversions of a reading of the coarse stage, a power of two."""
+    most: int = MOST
+    """Conversions of a cell for one reading of the fine stage, at most."""
+    pause: float = 0.0
+    """s between the VISITS parts of such a reading: random telegraph noise shows where it is slower than readings."""
+    denoise: int = 0
+    """Small pulses that a noisy cell gets, one after the other, until it is quiet; then its target is sought again."""
+
+    def __post_init__(self) -> None:
+        """Check that the stages can be."""
+        if not self.precision > 0 or not GUARD * self.precision < self.tolerance or self.denoise < 0:
+            raise LimitError(
+                f"readings to {self.precision * 1e6:.4g} uS for a tolerance of {self.tolerance * 1e6:.4g} uS, "
+                f"{self.denoise} small pulses; give a precision above 0 and below {1 / GUARD:g} of the tolerance, and "
+                "0 small pulses or more"
+            )
+
+    @cached_property
+    def stages(self) -> tuple[ModelBased, ModelBased]:
+        """The coarse method, at the tolerance that the noise of its readings allows, and the fine one."""
+        noise = self.model.read_noise / float(np.sqrt(self.averages))
+        coarse = ModelBased(self.model, max(self.tolerance, COARSE * noise), rounds=self.rounds, averages=self.averages)
+        fine = replace(coarse, tolerance=self.tolerance, precision=self.precision, most=self.most, pause=self.pause)
+        return coarse, fine
+
+    def program(
+        self,
+        crossbar: Crossbar,
+        targets: ArrayLike,
+        rows: Lines = ALL,
+        cols: Lines = ALL,
+        *,
+        chosen: Mask | None = None,
+    ) -> FineResult:
+        """Bring the cells of a region to targets (rows, cols) in S.
+
+        chosen: which cells (rows, cols), default all. A cell has reached its target where the mean of its last check is
+        within the tolerance and known to the precision. A cell that is noisy whatever is averaged is brought there by
+        its mean over all of its states. Raises LimitError where the converter cannot resolve the precision, a target is
+        outside the model's range, or as `read_precisely` does; then nothing was pulsed.
+        """
+        region = crossbar.region(rows, cols)
+        mask = np.ones(region.shape, np.bool_) if chosen is None else chosen
+        wanted = np.where(mask, np.asarray(targets, np.float64), self.model.g_min)
+        checked_targets(crossbar, wanted, region, ALL)
+        self._refuse_unresolved(crossbar)
+        coarse, fine = self.stages
+        work = _Work(crossbar, region, wanted, self)
+        first = coarse.program(crossbar, wanted, region, chosen=mask)
+        work.count(first)
+        left = mask & first.reached
+        for _ in range(PASSES):
+            work.count(fine.program(crossbar, wanted, region, chosen=left))
+            work.check(left)
+            left = left & (np.abs(work.reading - wanted) > self.tolerance)
+            if not left.any():
+                break
+        work.check(mask & ~first.reached)
+        for number in range(self.denoise):
+            left = work.noisy & mask & first.reached
+            if not left.any():
+                break
+            work.nudge(left, number)
+            work.count(fine.program(crossbar, wanted, region, chosen=left))
+            work.check(left)
+        return work.result(mask)
+
+    def _refuse_unresolved(self, crossbar: Crossbar) -> None:
+        """Raise LimitError where the wished precision is below what a code of a reading is, and so no reading shows it.
+
+        Noise below about a third of the converter's step leaves more: then cells come out as unquiet.
+        """
+        code = crossbar.units.siemens_per_reading
+        if self.precision * np.sqrt(VISITS * 12.0) < code:
+            raise LimitError(
+                f"a precision of {self.precision * 1e6:.3g} uS, where one code of a reading is {code * 1e6:.3g} uS and "
+                f"one step of the converter {resolution(crossbar) * 1e6:.3g} uS; give a coarser precision"
+            )
+
+
+class _Work:
+    """What is known of the region's cells while they are programmed."""
+
+    def __init__(self, crossbar: Crossbar, region: Region, wanted: Floats, method: Fine) -> None:
+        self._crossbar, self._region, self._method, self._wanted = crossbar, region, method, wanted
+        self._shapes = levels_of(crossbar)
+        self._spent: NDArray[np.int64] = np.zeros((3, *region.shape), np.int64)
+        self._rounds = 0
+        self._usual: float | None = None
+        self.reading: Floats = np.full(region.shape, np.nan)
+        self._error: Floats = np.full(region.shape, np.nan)
+        self._unquiet, self.noisy, self._ever = (np.zeros(region.shape, np.bool_) for _ in range(3))
+
+    def count(self, done: Result) -> None:
+        """Add what a stage has spent."""
+        self._spent += np.array([done.set_pulses, done.reset_pulses, done.reads])
+        self._rounds += done.rounds
+
+    def check(self, cells: Mask) -> None:
+        """Read cells (rows, cols) as precisely as it was asked for."""
+        rows, cols = np.nonzero(cells)
+        if not rows.size:
+            return
+        method, region = self._method, self._region
+        found: PreciseReading = read_precisely(
+            self._crossbar, rows + region.row0, cols + region.col0, method.precision, most=method.most,
+            pause=method.pause, usual=self._usual,
+        )  # fmt: skip
+        if (
+            self._usual is None and np.isfinite(found.noise).any()
+        ):  # the first check is of most cells, later ones of those that make trouble
+            self._usual = float(np.nanmedian(found.noise))
+        self.reading[cells], self._error[cells] = found.mean, found.error
+        self._unquiet[cells], self.noisy[cells] = found.unquiet, found.noisy
+        self._ever |= self.noisy
+        self._spent[2][cells] += found.conversions
+
+    def nudge(self, cells: Mask, number: int) -> None:
+        """Give cells (rows, cols) one pulse of the weakest level, SET and RESET in turns."""
+        counts = np.where(cells, 1 if number % 2 == 0 else -1, 0).astype(np.int64)
+        pulse_at(self._crossbar, self._shapes, counts, np.zeros(counts.shape, np.int64), self._region)
+        self._spent[number % 2] += cells
+
+    def result(self, mask: Mask) -> FineResult:
+        within = mask & (np.abs(self.reading - self._wanted) <= self._method.tolerance) & ~self._unquiet
+        sets, resets, reads = self._spent
+        return FineResult(
+            within, self.reading, sets, resets, reads, self._rounds, self._error, self._unquiet, self.noisy,
+            self._ever & ~self.noisy,
+        )  # fmt: skip
