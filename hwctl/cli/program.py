@@ -60,6 +60,10 @@ def program(
     spare_cols: Annotated[
         int, typer.Option("--spare-cols", min=0, help="Columns that it may use, too: two a pair.")
     ] = 0,
+    residual: Annotated[
+        bool,
+        typer.Option("--residual", help="Correct the weights by a second matrix behind the first: twice the columns."),
+    ] = False,
     verify: Annotated[
         bool,
         typer.Option("--verify", help="Closed loop: pulse until the readings are on target; so weights always are."),
@@ -103,7 +107,8 @@ def program(
     """
     from hwctl.crossbar import Crossbar  # noqa: PLC0415  not needed for --help
 
-    of_weights = {"--scale": scale, "--nearest": nearest, "--chip": chip, "--out": out, "--map": mapped}
+    of_weights = {"--scale": scale, "--nearest": nearest, "--chip": chip, "--out": out, "--map": mapped,
+                  "--residual": residual}  # fmt: skip
     refuse_contradictions(file, weights, of_weights, out)
     refuse_spare(mapped, spare_rows, spare_cols)
     loop = ClosedLoop(tolerance, rounds or ROUNDS, averages, precision, pause, denoise)
@@ -115,7 +120,7 @@ def program(
             raise BadInput("--report shows what a closed loop reached; add --verify")
     with watching(record, pulse_log) as wraps:
         if weights is not None:
-            wish = Wish(weights, row, col, scale, nearest, chip, device, mapped, spare_rows, spare_cols)
+            wish = Wish(weights, row, col, scale, nearest, chip, device, mapped, spare_rows, spare_cols, residual)
             load_weights(weights)  # before the board is opened
             with Crossbar.open(target, wraps=wraps) as crossbar:
                 result = program_matrix(crossbar, wish, loop, out, report)

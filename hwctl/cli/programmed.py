@@ -90,6 +90,10 @@ def key_figures(result: dict[str, Any]) -> list[tuple[str, str, str]]:
             ("Error of a weight", f"{result['weight_error_rms']:.3g}", "root mean square, all weights"),
             ("Scale", f"{result['scale_siemens'] * 1e6:.4g} µS", "G+ \N{MINUS SIGN} G\N{MINUS SIGN} of a weight of 1"),
         ]
+    if "residual" in result:
+        second = result["residual"]
+        before = f"{second['weight_error_rms_before']:.3g} without it"
+        figures.append(("Gain of the residual", f"{second['gain']:.4g}", f"error of a weight {before}"))
     return [
         *figures,
         ("Error of a cell", f"{result['error_rms_microsiemens']:.3g} µS", "root mean square, all cells"),
@@ -148,6 +152,14 @@ def _show_weights(console: Console, result: dict[str, Any]) -> None:
     )
     if "map_rows" in result:
         _show_map(console, result)
+    if "residual" in result:
+        second = result["residual"]
+        console.print(
+            f"residual in columns {second['columns'][0]}:{second['columns'][1]}, divided by {second['gain']:.4g}: "
+            f"{second['reached']} of {second['cells']} cells, {second['pulses']} pulses; root mean square of the "
+            f"weights' error {second['weight_error_rms_before']:.3g} without it, "
+            f"{second['weight_error_rms']:.3g} with it"
+        )
     _listed(
         console,
         [

@@ -19,10 +19,15 @@ if TYPE_CHECKING:
     from hwctl.crossbar import Crossbar
     from hwctl.crossbar.results import Floats
     from hwctl.devices.steps import StepModel
+    from hwctl.programming.fine import Fine
     from hwctl.programming.matrix import Programmed
+    from hwctl.programming.modelbased import ModelBased
     from hwctl.programming.remap import Remapped
+    from hwctl.programming.residual import Corrected
     from hwctl.programming.weights import Bounds
     from hwctl.protocol.packing import Region
+
+AVERAGED = 16.0  # standard deviations of a conversion in the error to which a residual is read, unless it is given
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ class Wish:
     mapped: bool
     spare_rows: int
     spare_cols: int
+    residual: bool
 
 
 def program_matrix(
@@ -72,14 +78,17 @@ def program_matrix(
         if not wish.nearest:
             refuse_beyond(weights, k, bounds)
         done = program_weights(crossbar, weights, k, region, method, bounds, LineMap.straight(*weights.shape))
-    result |= _summary(done, loop.tolerance)
+    corrected = _correct(crossbar, done, wish, loop, method) if wish.residual else None
+    result |= _summary(done, loop.tolerance, done.effective if corrected is None else corrected.effective)
+    if corrected is not None:
+        result["residual"] = _residual_summary(corrected)
     if out is not None:
-        _save(out, done.effective)
+        _save(out, done.effective if corrected is None else corrected.effective)
     if report is not None:
         from hwctl.report import tables_of_weights, write_program_report  # noqa: PLC0415
 
         title = f"{wish.file.name} on {crossbar.identity.device}"
-        tables = tables_of_weights(done, wish.mapped)
+        tables = tables_of_weights(done, wish.mapped, corrected)
         result["report"] = str(write_program_report(report, title, tables, key_figures(result)))
     return result
 
@@ -98,10 +107,13 @@ def model_of(crossbar: "Crossbar", device: str | None, chip: Path | None = None)
 
 
 def _region(crossbar: "Crossbar", weights: "Floats", wish: Wish) -> "Region":
-    rows, cols = weights.shape[0] + wish.spare_rows, 2 * weights.shape[1] + wish.spare_cols
+    rows, own = weights.shape[0] + wish.spare_rows, 2 * weights.shape[1] + wish.spare_cols
+    cols = own + (2 * weights.shape[1] if wish.residual else 0)
     spare = " and the spare ones" if wish.spare_rows or wish.spare_cols else ""
+    spare += " and two of the residual" if wish.residual else ""
     try:
-        return crossbar.region(slice(wish.row, wish.row + rows), slice(wish.col, wish.col + cols))
+        whole = crossbar.region(slice(wish.row, wish.row + rows), slice(wish.col, wish.col + cols))
+        return crossbar.region(slice(whole.row0, whole.row1), slice(wish.col, wish.col + own))
     except LimitError as error:
         raise LimitError(
             f"{weights.shape[0]} x {weights.shape[1]} weights of {wish.file} take {rows} rows and {cols} columns, two "
@@ -140,11 +152,41 @@ def _map_summary(found: "Remapped") -> dict[str, Any]:
     }
 
 
-def _summary(done: "Programmed", tolerance: float) -> dict[str, Any]:
+def _correct(
+    crossbar: "Crossbar", done: "Programmed", wish: Wish, loop: ClosedLoop, method: "ModelBased | Fine"
+) -> "Corrected":
+    """Program the residual into the columns behind the matrix."""
+    from hwctl.programming.precise import resolution  # noqa: PLC0415
+    from hwctl.programming.residual import program_residual  # noqa: PLC0415
+
+    first = done.region.col1
+    region = crossbar.region(slice(done.region.row0, done.region.row1), slice(first, first + 2 * done.weights.shape[1]))
+    bounds = _bounds(crossbar, region, method.model, wish)
+    usual = max(method.model.read_noise / AVERAGED, resolution(crossbar) / AVERAGED)
+    precision = usual if loop.precision is None else loop.precision * 1e-6
+    return program_residual(crossbar, done, region, method, bounds, precision, pause=loop.pause)
+
+
+def _residual_summary(corrected: "Corrected") -> dict[str, Any]:
+    import numpy as np  # noqa: PLC0415
+
+    first, second = corrected.first, corrected.second
+    return {
+        "gain": corrected.gain,
+        "columns": [second.region.col0, second.region.col1],
+        "weight_error_rms_before": float(np.sqrt(np.nanmean((corrected.before - first.weights) ** 2))),
+        "weight_error_rms": float(np.sqrt(np.nanmean((corrected.effective - first.weights) ** 2))),
+        "conversions_between": corrected.conversions,
+        "cells": int(second.targets.size),
+        **of_result(second.result, second.targets, second.address, second.stuck),
+    }
+
+
+def _summary(done: "Programmed", tolerance: float, effective: "Floats") -> dict[str, Any]:
     import numpy as np  # noqa: PLC0415
 
     working = ~done.stuck
-    off = np.abs(done.effective - done.weights)
+    off = np.abs(effective - done.weights)
     lost = np.argwhere(np.abs(done.expected - done.weights) * done.k > 1e-12)  # S
     return {
         "rows": done.weights.shape[0],
@@ -169,7 +211,7 @@ def _summary(done: "Programmed", tolerance: float) -> dict[str, Any]:
             }
             for i, j in lost
         ],
-        "effective": [[number(w) for w in line] for line in done.effective],
+        "effective": [[number(w) for w in line] for line in effective],
     }
 
 

@@ -1,6 +1,6 @@
 """What a closed loop of pulses and readings did to each cell, the same for every method, and a check later."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -46,6 +46,16 @@ class Result:
         every: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         every |= {name: value[at] for name, value in every.items() if isinstance(value, np.ndarray)}
         return type(self)(**every)
+
+    def after(self: "Some", earlier: "Result") -> "Some":
+        """Return this result with what an earlier one of the same cells has spent added."""
+        return replace(
+            self,
+            set_pulses=self.set_pulses + earlier.set_pulses,
+            reset_pulses=self.reset_pulses + earlier.reset_pulses,
+            reads=self.reads + earlier.reads,
+            rounds=self.rounds + earlier.rounds,
+        )
 
     def missed(self) -> list[tuple[int, int]]:
         """Return row and column within the region of every cell that did not reach its target."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hwctl.files import write_file
 from hwctl.programming.fine import FineResult
 from hwctl.programming.matrix import Programmed
+from hwctl.programming.residual import Corrected
 from hwctl.programming.result import Result
 from hwctl.protocol.packing import Region
 from hwctl.report import page, plots, style
@@ -45,31 +46,41 @@ def tables_of_cells(result: Result, targets: NDArray[np.float64], region: Region
     return ProgramTables(_cells({"row": at[0] + region.row0, "col": at[1] + region.col0}, result, targets))
 
 
-def tables_of_weights(done: Programmed, mapped: bool, corrected: NDArray[np.float64] | None = None) -> ProgramTables:
+def tables_of_weights(done: Programmed, mapped: bool, corrected: Corrected | None = None) -> ProgramTables:
     """Return what is shown of a programmed matrix.
 
-    mapped: its lines were assigned. corrected: effective weights (rows, outputs) once a residual is added.
+    mapped: its lines were assigned. corrected: where it got a residual, both together.
     """
     line_map, region = done.line_map, done.region
-    cell = np.indices(done.targets.shape)
-    row, column = cell[0], cell[1]
-    place: Columns = {
-        "row": region.row0 + line_map.rows[row], "col": region.col0 + line_map.columns[column], "weight_row": row,
-        "output": column // 2, "side": np.where(column % 2 == 0, "plus", "minus"), "stuck": done.stuck,
-    }  # fmt: skip
-    at = np.indices(done.weights.shape)
-    shown: Columns = {"row": at[0], "output": at[1], "wanted": done.weights, "expected": done.expected}
-    effective = done.effective if corrected is None else corrected
-    shown |= {"effective": effective, "error": effective - done.weights}
+    cells = _of_matrix(done, 1)
     if corrected is not None:
-        shown |= {"effective_first": done.effective, "error_first": done.effective - done.weights}
+        residual = _of_matrix(corrected.second, 2)
+        both = {n: np.concatenate([values, residual[n]]) for n, values in cells.columns.items()}
+        cells = Table("cells", both)
+    at = np.indices(done.weights.shape)
+    effective = done.effective if corrected is None else corrected.effective
+    shown: Columns = {"row": at[0], "output": at[1], "wanted": done.weights, "expected": done.expected,
+                      "effective": effective, "error": effective - done.weights}  # fmt: skip
+    if corrected is not None:
+        shown |= {"effective_first": corrected.before, "error_first": corrected.before - done.weights}
     lines = (
         Table("map-rows", {"weight_row": np.arange(line_map.rows.size), "row": region.row0 + line_map.rows}),
         Table("map-outputs", {"output": np.arange(line_map.pairs.size),
                               "col_plus": region.col0 + line_map.columns[0::2],
                               "col_minus": region.col0 + line_map.columns[1::2]}),
     ) if mapped else ()  # fmt: skip
-    return ProgramTables(_cells(place, done.result, done.targets), _flat("weights", shown), lines)
+    return ProgramTables(cells, _flat("weights", shown), lines)
+
+
+def _of_matrix(done: Programmed, number: int) -> Table:
+    cell = np.indices(done.targets.shape)
+    row, column = cell[0], cell[1]
+    place: Columns = {
+        "row": done.region.row0 + done.line_map.rows[row], "col": done.region.col0 + done.line_map.columns[column],
+        "matrix": np.full(row.shape, number), "weight_row": row, "output": column // 2,
+        "side": np.where(column % 2 == 0, "plus", "minus"), "stuck": done.stuck,
+    }  # fmt: skip
+    return _cells(place, done.result, done.targets)
 
 
 def write_program_report(

@@ -121,6 +121,27 @@ def test_a_precision_brings_weights_closer_than_one_reading_tells(run, tmp_path,
     assert "readings are known to 0.0" in out
 
 
+def test_a_residual_takes_twice_the_columns_and_makes_the_weights_better(run, tmp_path, weights):
+    wide = CHIP.replace("cols=14", "cols=24").replace("&stuck=0.05", "")
+    asked = ("program", "--weights", "w.npy", "--residual", "--col", "2", "--out", "e.npy", "--report", "page.html")
+    code, _, err = run(*asked, "--target", CHIP)
+    assert code == 1
+    assert "take 12 rows and 20 columns, two a weight and two of the residual (columns 2:22" in err
+    assert run(*asked, "--target", wide, "--json", "d.json")[0] == 0
+    found = results(tmp_path / "d.json")
+    second = found["residual"]
+    assert second["columns"] == [12, 22]
+    assert second["weight_error_rms"] == found["weight_error_rms"] < 0.3 * second["weight_error_rms_before"]
+    off = np.load(tmp_path / "e.npy") - weights
+    assert np.sqrt((off**2).mean()) == pytest.approx(second["weight_error_rms"])
+    rows = table(tmp_path / "page" / "cells.csv")
+    assert {row["matrix"] for row in rows} == {"1", "2"}
+    assert len({(row["row"], row["col"]) for row in rows}) == len(rows) == 240
+    errors = [float(row["error_first"]) for row in table(tmp_path / "page" / "weights.csv")]
+    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(second["weight_error_rms_before"], rel=1e-6)
+    assert "with it" in run(*asked, "--map", "--target", wide)[1]
+
+
 @pytest.mark.parametrize(
     ("array", "says"),
     [
@@ -160,6 +181,7 @@ def test_weights_that_cannot_be_used_are_refused_in_one_line(run, tmp_path, arra
         (("--weights", "w.npy", "--scale", "100"), "weights are beyond what their cells can show, first"),
         (("--weights", "w.npy", "--tolerance", "0.01"), "give a wider tolerance or more averages"),
         (("--weights", "w.npy", "--chip", "gone.h5"), "gone.h5"),
+        (("t.csv", "--residual"), "--residual is of weights"),
         (("t.csv", "--map"), "--map is of weights"),
         (("t.csv", "--precision", "0.1"), "add --verify"),
         (("--weights", "w.npy", "--denoise", "1"), "add --precision"),
