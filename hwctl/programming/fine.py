@@ -13,11 +13,12 @@ from hwctl.crossbar.results import Floats, Lines
 from hwctl.devices.steps import StepModel
 from hwctl.errors import LimitError
 from hwctl.programming.modelbased import GUARD, ModelBased
-from hwctl.programming.precise import MOST, VISITS, PreciseReading, read_precisely, resolution
+from hwctl.programming.precise import MOST, PreciseReading, read_precisely, resolution, steps_leave
 from hwctl.programming.result import Mask, Result, checked_targets
 from hwctl.protocol.packing import Region
 
 COARSE = 2.0 * GUARD  # standard deviations of a coarse reading: the tolerance of the coarse stage at least
+QUIETENED = 8.0  # by which a variance of 15 degrees of freedom falls by chance in one of 10,000 cells
 PASSES = 3  # of the fine stage; what the check of one finds outside is the next one's
 
 
@@ -32,7 +33,7 @@ class FineResult(Result):
     noisy: Mask
     """Cells that scatter more than others, as random telegraph noise does; `reading` is over all of their states."""
     denoised: Mask
-    """Cells that were noisy, and are not after small pulses."""
+    """Cells that were noisy and scatter far less after small pulses: by more than chance explains."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Fine:
     most: int = MOST
     """Conversions of a cell for one reading of the fine stage, at most."""
     pause: float = 0.0
-    """s between the VISITS parts of such a reading: random telegraph noise shows where it is slower than readings."""
+    """s between the parts of such a reading: random telegraph noise shows where it is slower than readings."""
     denoise: int = 0
     """Small pulses that a noisy cell gets, one after the other, until it is quiet; then its target is sought again."""
 
@@ -114,15 +115,14 @@ class Fine:
         return work.result(mask)
 
     def _refuse_unresolved(self, crossbar: Crossbar) -> None:
-        """Raise LimitError where the wished precision is below what a code of a reading is, and so no reading shows it.
-
-        Noise below about a third of the converter's step leaves more: then cells come out as unquiet.
-        """
-        code = crossbar.units.siemens_per_reading
-        if self.precision * np.sqrt(VISITS * 12.0) < code:
+        """Raise LimitError where the converter's steps leave more than the precision after any averaging."""
+        step = resolution(crossbar)
+        left = steps_leave(step, self.model.read_noise)
+        if not left < self.precision:
             raise LimitError(
-                f"a precision of {self.precision * 1e6:.3g} uS, where one code of a reading is {code * 1e6:.3g} uS and "
-                f"one step of the converter {resolution(crossbar) * 1e6:.3g} uS; give a coarser precision"
+                f"a precision of {self.precision * 1e6:.3g} uS: one step of the converter is {step * 1e6:.3g} uS, and "
+                f"noise of {self.model.read_noise * 1e6:.3g} uS spreads it so little that {left * 1e6:.3g} uS stay "
+                "after any averaging; give a coarser precision; nothing was pulsed"
             )
 
 
@@ -138,6 +138,7 @@ class _Work:
         self.reading: Floats = np.full(region.shape, np.nan)
         self._error: Floats = np.full(region.shape, np.nan)
         self._unquiet, self.noisy, self._ever = (np.zeros(region.shape, np.bool_) for _ in range(3))
+        self._noise, self._worst = (np.zeros(region.shape) for _ in range(2))
 
     def count(self, done: Result) -> None:
         """Add what a stage has spent."""
@@ -160,7 +161,10 @@ class _Work:
             self._usual = float(np.nanmedian(found.noise))
         self.reading[cells], self._error[cells] = found.mean, found.error
         self._unquiet[cells], self.noisy[cells] = found.unquiet, found.noisy
-        self._ever |= self.noisy
+        self._noise[cells] = found.noise
+        first = self.noisy & ~self._ever
+        self._worst[first] = self._noise[first]
+        self._ever |= first
         self._spent[2][cells] += found.conversions
 
     def nudge(self, cells: Mask, number: int) -> None:
@@ -171,8 +175,9 @@ class _Work:
 
     def result(self, mask: Mask) -> FineResult:
         within = mask & (np.abs(self.reading - self._wanted) <= self._method.tolerance) & ~self._unquiet
+        denoised = self._ever & ~self.noisy & (QUIETENED * self._noise**2 < self._worst**2)
         sets, resets, reads = self._spent
         return FineResult(
-            within, self.reading, sets, resets, reads, self._rounds, self._error, self._unquiet, self.noisy,
-            self._ever & ~self.noisy,
+            within, self.reading, sets, resets, reads, self._rounds, self._error, self._unquiet,
+            self._ever & ~denoised, denoised,
         )  # fmt: skip

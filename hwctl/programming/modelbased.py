@@ -112,7 +112,8 @@ class ModelBased:
     def _loop(self, crossbar: Crossbar, region: Region) -> Loop:
         if self.precision is None:
             return Loop(crossbar, region, levels_of(crossbar))
-        return PreciseLoop(crossbar, region, levels_of(crossbar), self.precision, self.most, self.pause)
+        noise = self.model.read_noise
+        return PreciseLoop(crossbar, region, levels_of(crossbar), self.precision, self.most, self.pause, noise)
 
 
 def model_based(

@@ -61,8 +61,8 @@ def read_precisely(
     that noise that is slow against a reading counts with its true weight; what is slower than all of them together is
     not seen. most: conversions of a cell, VISITS or more; a cell that would need more is returned as it is and named
     unquiet. pause: s between two visits, 0 to LONGEST_PAUSE: virtual time of an emulated board, or the host waits.
-    usual: S, the standard deviation of a conversion beyond which cells are noisy; default that of half of the cells.
-    The list may be empty. Raises LimitError.
+    usual: S, the standard deviation of a conversion, beyond which cells are noisy; default what half of these cells
+    show. The list may be empty. Raises LimitError.
     """
     if not wish > 0 or most < VISITS or not 0 <= pause <= LONGEST_PAUSE:
         raise LimitError(
@@ -74,8 +74,11 @@ def read_precisely(
     used = np.full(at_rows.shape, VISITS)
     open_cells, averages = np.arange(at_rows.size), 1
     step = resolution(crossbar)
-    while open_cells.size and 2 * VISITS * averages <= most and averages <= 1 << MAX_AVERAGES_LOG2:
-        open_cells = open_cells[_error(blocks[:, open_cells], used[open_cells], step) > wish]
+    bias = steps_leave(step, _pooled_noise(blocks, step) if usual is None else usual)
+    while 2 * VISITS * averages <= most and averages <= 1 << MAX_AVERAGES_LOG2:
+        # More conversions do nothing about what the steps leave.
+        spread = _spread(blocks[:, open_cells])
+        open_cells = open_cells[(np.hypot(spread, bias) > wish) & (spread > bias / 2)]
         if not open_cells.size:
             break
         new = _visit(crossbar, at_rows[open_cells], at_cols[open_cells], averages, pause)
@@ -83,7 +86,7 @@ def read_precisely(
         blocks[:, open_cells] = both.reshape(VISITS, 2, -1).mean(axis=1)
         used[open_cells] *= 2
         averages *= 2
-    error = _error(blocks, used, step)
+    error = np.hypot(_spread(blocks), bias)
     single = blocks.var(axis=0, ddof=1) * (used / VISITS)
     least = crossbar.units.siemens_per_reading**2 / 12
     noisy = beyond_chance(single, VISITS - 1, least, None if usual is None else usual**2) & np.isfinite(single)
@@ -107,35 +110,61 @@ def _let_pass(crossbar: Crossbar, seconds: float) -> None:
         time.sleep(seconds)
 
 
-def _error(blocks: Floats, used: Counts, step: float) -> Floats:
-    """Return the standard error of the mean of blocks (VISITS, cells), with what the converter's steps leave of it.
+def _spread(blocks: Floats) -> Floats:
+    """Return the standard error of the mean of blocks (VISITS, cells)."""
+    return np.asarray(blocks.std(axis=0, ddof=1) / np.sqrt(VISITS))
 
-    A reading is biased by what lies between two steps of the converter. Normal noise of a standard deviation s in one
-    conversion lowers that by exp(-2 pi^2 (s / step)^2), the first term of the characteristic function.
+
+def steps_leave(step: float, noise: float) -> float:
+    """Return the error in S, root mean square over the cells, that the converter's steps leave after any averaging.
+
+    noise: S, standard deviation of one conversion. What rounding leaves of a mean is a Fourier series over the place
+    within a step; normal noise multiplies its terms by the distribution's characteristic function. Without noise they
+    sum up to step / sqrt(12).
     """
-    variance = blocks.var(axis=0, ddof=1)
-    spread = variance * (used / VISITS) / step**2
-    bias = step / np.sqrt(12.0) * np.exp(-2.0 * np.pi**2 * spread)
-    return np.asarray(np.sqrt(variance / VISITS + bias**2))
+    terms = np.arange(1.0, 101.0)
+    powers = np.exp(-((2.0 * np.pi * terms * noise / step) ** 2)) / (2.0 * (np.pi * terms) ** 2)
+    return float(step * np.sqrt(powers.sum()))
+
+
+def _pooled_noise(visits: Floats, step: float) -> float:
+    """Return the standard deviation of a conversion in S before the converter's steps, from readings (VISITS, cells).
+
+    Over many cells the variance of what the converter shows is s^2 + step^2 / 12, less that of what the steps leave.
+    The fifth of the cells that scatters most is left out, as some are noisy.
+    """
+    variances = np.sort(visits.var(axis=0, ddof=1)[np.isfinite(visits).all(axis=0)])
+    if not variances.size:
+        return 0.0
+    seen = float(variances[: max(int(0.8 * variances.size), 1)].mean())
+    noises = step * np.linspace(0.0, 2.0, 201)
+    shown = noises**2 + step**2 / 12 - np.array([steps_leave(step, s) for s in noises.tolist()]) ** 2
+    return float(np.interp(seen, shown, noises)) if seen < shown[-1] else float(np.sqrt(seen))
 
 
 class PreciseLoop(Loop):
     """A closed loop of which every reading is averaged until the cell is known to a standard error."""
 
     def __init__(
-        self, crossbar: Crossbar, region: Region, shapes: Levels, wish: float, most: int, pause: float
+        self, crossbar: Crossbar, region: Region, shapes: Levels, wish: float, most: int, pause: float, usual: float
     ) -> None:
         """Take what `Loop` and `read_precisely` take."""
         super().__init__(crossbar, region, shapes)
-        self._asked = wish, most, pause
+        self._asked = wish, most, pause, usual
 
     def read(self, chosen: Mask | None = None, averages: int = 1) -> None:
         """Read chosen cells (rows, cols), by default all open ones, as precisely as it was asked for."""
         chosen = self.open if chosen is None else chosen
         rows, cols = np.nonzero(chosen)
-        wish, most, pause = self._asked
+        wish, most, pause, usual = self._asked
         found = read_precisely(
-            self._crossbar, rows + self._region.row0, cols + self._region.col0, wish, most=most, pause=pause
+            self._crossbar,
+            rows + self._region.row0,
+            cols + self._region.col0,
+            wish,
+            most=most,
+            pause=pause,
+            usual=usual,
         )
         self.reading[chosen] = found.mean
         self._reads[chosen] += found.conversions

@@ -65,8 +65,20 @@ def test_what_lies_between_two_steps_of_a_converter_without_noise_is_not_claimed
         rows, cols = (index.reshape(-1) for index in np.indices((8, 8)))
         found = read_precisely(crossbar, rows, cols, step / 10, most=256)
         assert found.unquiet.all()
-        np.testing.assert_allclose(found.error, step / np.sqrt(12))
+        np.testing.assert_allclose(found.error, step / np.sqrt(12), rtol=0.01)
         assert not read_precisely(crossbar, rows, cols, step / 3, most=256).unquiet.any()
+        assert (found.conversions == VISITS).all()  # more of them would tell no more
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1, 0.25, 0.4])  # of a step
+def test_what_the_steps_leave_is_what_they_leave_of_many_readings(noise):
+    rng = np.random.default_rng(0)
+    places = rng.uniform(0, 1, 400)
+    shown = np.rint(places + noise * rng.standard_normal((20000, 400))).mean(axis=0)
+    left = float(np.sqrt(((shown - places) ** 2).mean()))
+    assert precise.steps_leave(1.0, noise) == pytest.approx(left, rel=0.15, abs=0.004)
+    visits = np.rint(places + noise * rng.standard_normal((VISITS, 400)))
+    assert precise._pooled_noise(visits, 1.0) <= noise + 0.02  # rather too little, so that too much is said to be left
 
 
 def test_a_board_without_virtual_time_makes_the_host_wait(monkeypatch):
