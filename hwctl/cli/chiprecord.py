@@ -12,6 +12,26 @@ if TYPE_CHECKING:
     from hwctl.protocol.packing import Region
 
 
+def known_model(file: Path, model: "StepModel") -> "StepModel":
+    """Return a model that expects cells to differ as those of a record do: a twin's own model has them all alike."""
+    from dataclasses import replace  # noqa: PLC0415
+
+    import numpy as np  # noqa: PLC0415
+
+    from hwctl.devices.chipfile import load_chip  # noqa: PLC0415
+    from hwctl.devices.device import Cells  # noqa: PLC0415
+    from hwctl.devices.steps import spread_of_steps  # noqa: PLC0415
+    from hwctl.protocol.cells import GAIN_ONE  # noqa: PLC0415
+
+    chip = load_chip(file)
+    moving = chip.cells.reshape(-1)[chip.cells.reshape(-1)["flags"] == 0]
+    low, span = (moving[name] * chip.scales.siemens for name in ("low", "span"))
+    sets, resets = (moving[name] / GAIN_ONE for name in ("gain_set", "gain_reset"))
+    none = np.zeros(moving.size, np.bool_)
+    cells = Cells(low, low + span, sets, resets, moving["offset"].astype(np.int64), none, none, np.zeros(moving.size))
+    return replace(model, gain_spread=spread_of_steps(cells, model.means, model.usual))
+
+
 def bounds_of(file: Path, crossbar: "Crossbar", region: "Region", model: "StepModel") -> "Bounds":
     """Return what a record that `hwctl calibrate` wrote says of a region's cells.
 

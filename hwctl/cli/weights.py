@@ -7,7 +7,7 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hwctl.cli.chiprecord import bounds_of
+from hwctl.cli.chiprecord import bounds_of, known_model
 from hwctl.cli.closedloop import ClosedLoop
 from hwctl.cli.matrixfile import load_weights
 from hwctl.cli.programmed import key_figures, number, of_result
@@ -62,6 +62,8 @@ def program_matrix(
     weights = load_weights(wish.file)
     region = _region(crossbar, weights, wish)
     model = model_of(crossbar, wish.device, wish.chip)
+    if wish.chip is not None:
+        model = known_model(wish.chip, model)
     method = loop.method(model)
     bounds = _bounds(crossbar, region, model, wish)
     result: dict[str, Any] = {"weights": str(wish.file)}

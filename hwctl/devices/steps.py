@@ -1,12 +1,13 @@
 """What one pulse does on average, as a host knows it: pooled step curves of every drive level, in siemens."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwctl.devices.device import Device, DriveLevel, Floats
+from hwctl.devices.device import Cells, Device, DriveLevel, Floats
 from hwctl.protocol.codes import Polarity
 
 GRID = 256  # points of conductance at which a curve is tabulated
@@ -58,7 +59,7 @@ class StepModel:
             write_noise=device.write_noise,
             read_noise=device.read_noise,
             one_way=device.one_way,
-            gain_spread=_gain_spread(device, means, usual),
+            gain_spread=spread_of_steps(device.fabricate(np.random.default_rng(0), SAMPLE), means, usual),
         )
 
     @cached_property
@@ -118,9 +119,11 @@ def _to_the_end(grid: Floats, steps: Floats) -> Floats:
     return ends - grid
 
 
-def _gain_spread(device: Device, means: list[Floats], usual: tuple[int, int]) -> tuple[float, float]:
-    """Return how mid-range steps at the usual levels differ between cells: by their gains, and by level offsets."""
-    cells = device.fabricate(np.random.default_rng(0), SAMPLE)
+def spread_of_steps(cells: Cells, means: Sequence[Floats], usual: tuple[int, int]) -> tuple[float, float]:
+    """Return how mid-range steps at the usual levels differ between cells: by their gains, and by level offsets.
+
+    means: of SET and RESET, as in `StepModel`. Each of the result is a standard deviation over the mean.
+    """
     found = []
     for gain, steps, level in zip((cells.gain_set, cells.gain_reset), means, usual, strict=True):
         # Gains are of fractions of a cell's own range.

@@ -142,6 +142,15 @@ def test_a_residual_takes_twice_the_columns_and_makes_the_weights_better(run, tm
     assert "with it" in run(*asked, "--map", "--target", wide)[1]
 
 
+def test_on_the_twin_of_a_chip_the_record_says_how_its_cells_differ(run, tmp_path, weights):
+    assert run("calibrate", "-o", "chip.h5", "--target", CHIP)[0] == 0
+    asked = ("program", "--weights", "w.npy", "--chip", "chip.h5", "--target", "emulator:chip.h5", "--json", "d.json")
+    assert run(*asked)[0] == 0
+    found = results(tmp_path / "d.json")
+    assert found["reached_working"] == found["working"] > 100
+    assert found["pulses"] < 6 * found["working"]
+
+
 @pytest.mark.parametrize(
     ("array", "says"),
     [
