@@ -1,6 +1,6 @@
 """How near write-verify comes to a conductance: averaging, a residual matrix, and 2048 levels.
 
-    python benchmarks/precision.py [--chips 3]
+    python benchmarks/precision.py [--chips 1]
 
 1. Share of the working cells within 0.25% of the range, by an independent reading of 4096 conversions: 128 x 64 cells
    of `neurram`, 2% stuck, with its own c2c of 50% and on a quiet device with 5%; within 0.1% and 0.05%, too.
@@ -163,7 +163,7 @@ def rtn_levels(share: float, denoise: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--chips", type=int, default=3, help="of each setting; medians are printed")
+    parser.add_argument("--chips", type=int, default=1, help="of each setting; medians are printed")
     chips = parser.parse_args().chips
     began = time.monotonic()
     print(f"averaging, 128 x 64 cells, 2% stuck, median of {chips} chips:")
