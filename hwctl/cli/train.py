@@ -63,6 +63,9 @@ def train(
     ] = 10.0,
     averages: Annotated[int, typer.Option(help="Conversions of one reading, a power of two.")] = 1,
     pulse_budget: Annotated[int | None, typer.Option(help="Pulses that one cell may take.")] = None,
+    validation: Annotated[
+        float, typer.Option(help="Share of the training rows kept for validation; the test part is read once, then.")
+    ] = 0.0,
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder with the data files; MNIST: else HWCTL_DATA, else downloaded.")
     ] = None,
@@ -106,7 +109,7 @@ def train(
             hidden=_sizes(hidden), activation=activation, loss=loss, optimizer=optimizer, rate=rate,
             final_rate=final_rate, momentum=momentum, decay=decay, schedule=schedule, fire_threshold=fire_threshold,
             policy=policy, epochs=epochs, batch=batch, seed=seed, start=start, largest_weight=largest_weight,
-            reread_share=reread_share, averages=averages, pulse_budget=pulse_budget,
+            reread_share=reread_share, averages=averages, pulse_budget=pulse_budget, validation=validation,
             data_dir=str(data_dir) if data_dir else None,
         )
     )  # fmt: skip
@@ -256,9 +259,16 @@ def _epoch_line(metrics: dict[str, float], epochs: int) -> str:
     pulses = int(metrics["pulses_set"] + metrics["pulses_reset"])
     return (
         f"epoch {int(metrics['epoch']):2d}/{epochs}  loss {metrics['train_loss']:.4f}  "
-        f"train {metrics['train_accuracy'] * 100:5.2f}%  test {metrics['test_accuracy'] * 100:5.2f}%  "
+        f"train {metrics['train_accuracy'] * 100:5.2f}%  {_unseen(metrics)}  "
         f"pulses {pulses:,}  worst cell {int(metrics['pulses_max_cell']):,}"
     )
+
+
+def _unseen(metrics: dict[str, float]) -> str:
+    """Return the accuracy on rows that were not trained on."""
+    if "validation_accuracy" in metrics:
+        return f"validation {metrics['validation_accuracy'] * 100:5.2f}%"
+    return f"test {metrics['test_accuracy'] * 100:5.2f}%"
 
 
 def _report(trainer: "Trainer", folder: "RunFolder", summary: dict[str, Any]) -> None:

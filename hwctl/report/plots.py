@@ -56,14 +56,19 @@ def title(summary: Mapping[str, object]) -> str:
 
 
 def draw_loss(axes: Axes, table: Table) -> None:
-    """Draw the training loss of each epoch."""
-    _curve(axes, table, "train_loss", style.SET, "")
-    _epoch_axes(axes, "Training loss (mean of a sample)")
+    """Draw the loss of each epoch."""
+    _curve(axes, table, "train_loss", style.SET, "training")
+    if np.isfinite(table["validation_loss"]).any():
+        _curve(axes, table, "validation_loss", style.MARK, "validation")
+        axes.legend(loc="upper right")
+    _epoch_axes(axes, "Loss (mean of a sample)")
 
 
 def draw_accuracy(axes: Axes, table: Table) -> None:
-    """Draw training and test accuracy of each epoch in percent."""
+    """Draw training, validation and test accuracy of each epoch in percent."""
     _curve(axes, table, "train_accuracy_percent", style.TRAIN, "training")
+    if np.isfinite(table["validation_accuracy_percent"]).any():
+        _curve(axes, table, "validation_accuracy_percent", style.MARK, "validation")
     _curve(axes, table, "test_accuracy_percent", style.TEST, "test")
     _epoch_axes(axes, "Accuracy (%)")
     axes.legend(loc="lower right")

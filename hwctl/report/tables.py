@@ -25,6 +25,8 @@ def epochs(metrics: Metrics) -> Table:
             "epoch": column(metrics, "epoch"),
             "train_loss": column(metrics, "train_loss"),
             "train_accuracy_percent": 100 * column(metrics, "train_accuracy"),
+            "validation_loss": column(metrics, "validation_loss"),
+            "validation_accuracy_percent": 100 * column(metrics, "validation_accuracy"),
             "test_accuracy_percent": 100 * column(metrics, "test_accuracy"),
             "set_pulses_cumulative": pulses_set,
             "reset_pulses_cumulative": pulses_reset,

@@ -55,6 +55,9 @@ class TrainConfig:
     """Conversions of one reading, a power of two."""
     pulse_budget: int | None = None
     """Pulses that one cell may take in the run; None: no limit."""
+    validation: float = 0.0
+    """Share of the training rows that are kept back, 0 to below 1: each epoch is measured on them then, and
+    the test part is read once, after the last epoch."""
     data_dir: str | None = None
 
     def __post_init__(self) -> None:
@@ -68,6 +71,8 @@ class TrainConfig:
         ):
             if size is not None and not 0 < size < inf:
                 raise BadInput(f"{name} {size}; give a finite number above 0")
+        if not 0 <= self.validation < 1:
+            raise BadInput(f"validation {self.validation}; give a share of the training rows from 0 to below 1")
         if not 0 <= self.final_rate <= 1:
             raise BadInput(f"final rate {self.final_rate}; give a share from 0 to 1")
         if self.start not in ("programmed", "fabricated"):

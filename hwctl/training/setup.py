@@ -93,7 +93,8 @@ def largest_weight(config: TrainConfig) -> float:
 
 def load_data(config: TrainConfig) -> Dataset:
     """Return the task's data, split by the run's seed. Raises TaskError."""
-    return tasks.get(config.task).load(config.seed, Path(config.data_dir) if config.data_dir else None)
+    data = tasks.get(config.task).load(config.seed, Path(config.data_dir) if config.data_dir else None)
+    return data.keeping_back(config.validation, config.seed) if config.validation else data
 
 
 def open_crossbars(config: TrainConfig, wraps: Sequence[Wrap] = ()) -> list[Crossbar]:

@@ -269,7 +269,7 @@ class Trainer:
         progress.loss_sum, progress.correct = 0.0, 0
 
     def _measure(self, train_loss: float, train_accuracy: float) -> Metrics:
-        test_accuracy = self.test_accuracy()
+        evaluated = self._evaluated()
         totals = self._counter.totals(time.perf_counter() - self._since)
         pulses = totals.pulses_set + totals.pulses_reset
         weights = sum(m.layer.rows * m.layer.outputs for m in self.movers)
@@ -278,7 +278,7 @@ class Trainer:
             "samples": self.progress.samples,
             "train_loss": train_loss,
             "train_accuracy": train_accuracy,
-            "test_accuracy": test_accuracy,
+            **evaluated,
             "pulses_set": totals.pulses_set,
             "pulses_reset": totals.pulses_reset,
             "pulses_max_cell": int(max(p.max() for p in self._counter.cell_pulses())),
@@ -291,17 +291,30 @@ class Trainer:
             "pulses_per_update": pulses / max(self.progress.updates, 1),
         }
 
+    def _evaluated(self) -> Metrics:
+        """Return what rows that were not trained on say. Where some are kept for validation, the test part is last."""
+        data = self.data
+        if data.validation_x is None or data.validation_y is None:
+            return {"test_accuracy": self.test_accuracy()}
+        loss, accuracy = self._score_of(with_bias(data.validation_x), data.validation_y)
+        at_end = self.progress.epoch == self.epochs
+        tested = self.test_accuracy() if at_end else float("nan")
+        return {"validation_loss": loss, "validation_accuracy": accuracy, "test_accuracy": tested}
+
     def test_accuracy(self) -> float:
         """Return the share of test rows that the network on the array classifies rightly."""
         return self.accuracy(self._test_x, self.data.test_y)
 
     def accuracy(self, x: Floats, labels: NDArray[np.int64]) -> float:
         """Return the share of rows that the network on the array classifies rightly."""
-        right = 0
-        for first in range(0, len(x), EVALUATION_BATCH):
-            part = slice(first, first + EVALUATION_BATCH)
-            right += int((self.network.forward(x[part]).output.argmax(axis=1) == labels[part]).sum())
-        return right / len(x)
+        return self._score_of(x, labels)[1]
+
+    def _score_of(self, x: Floats, labels: NDArray[np.int64]) -> tuple[float, float]:
+        """Return mean loss and accuracy of rows."""
+        parts = [slice(first, first + EVALUATION_BATCH) for first in range(0, len(x), EVALUATION_BATCH)]
+        output = np.concatenate([self.network.forward(x[part]).output for part in parts])
+        losses = self.network.loss.value(output, self._wanted[labels])
+        return float(losses.mean()), float((output.argmax(axis=1) == labels).mean())
 
     # -- results -------------------------------------------------------------------------------------------------
 
@@ -338,6 +351,7 @@ class Trainer:
             "epochs": self.progress.epoch,
             "samples": self.progress.samples,
             **{name: last[name] for name in names},
+            **{name: last[name] for name in ("validation_loss", "validation_accuracy") if name in last},
             "stuck_cells": int(sum(mover.frozen.sum() for mover in self.movers)),
             "samples_per_second": self.progress.samples / max(last["host_seconds"], 1e-9),
             "bit_identical": self.bit_identical,

@@ -161,6 +161,20 @@ def test_losses_and_right_answers_are_those_of_the_epochs_samples():
     assert row["train_accuracy"] == pytest.approx((output.argmax(axis=1) == data.train_y).mean(), abs=0.05)
 
 
+def test_where_rows_are_kept_back_the_test_part_is_read_once(monkeypatch):
+    trainer = started(configured(validation=0.25, epochs=3))
+    read = []
+    real = trainer.network.forward
+    monkeypatch.setattr(trainer.network, "forward", lambda x: read.append(x) or real(x))
+    assert trainer.run()
+    tested = [x for x in read if x is trainer._test_x or np.shares_memory(x, trainer._test_x)]
+    assert len(tested) == 1
+    assert [math.isnan(row["test_accuracy"]) for row in trainer.history] == [True, True, False]
+    assert all(0 < row["validation_loss"] < 3 for row in trainer.history)
+    assert trainer.summary()["validation_accuracy"] == trainer.history[-1]["validation_accuracy"]
+    assert trainer.progress.samples == 3 * len(trainer.data.train_y) == 3 * 90
+
+
 def test_the_loop_reports_after_every_update_and_epoch():
     trainer = started(configured(epochs=2, batch=7))
     done, epochs = [], []

@@ -1,6 +1,6 @@
 """A data set that is ready for row voltages: split, scaled, and with a line that says how."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ Features = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 TEST_SHARE = 0.2
+VALIDATION = 7  # stream of draws
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +29,25 @@ class Dataset:
     test_y: Labels
     classes: int
     provenance: str
+    validation_x: Features | None = None
+    """Rows of the training part that are kept back; None where none are."""
+    validation_y: Labels | None = None
+
+    def keeping_back(self, share: float, seed: int) -> "Dataset":
+        """Return the data set with a share of its training rows, drawn by `seed` class by class, kept for validation.
+
+        Raise TaskError where the share is not between 0 and 1.
+        """
+        drawn = np.random.default_rng([seed, VALIDATION])
+        train_x, train_y, kept_x, kept_y = stratified_split(self.train_x, self.train_y, share, drawn)
+        return replace(
+            self,
+            train_x=train_x,
+            train_y=train_y,
+            validation_x=kept_x,
+            validation_y=kept_y,
+            provenance=f"{self.provenance}; {len(kept_y)} of the training rows kept back for validation",
+        )
 
 
 def stratified_split(

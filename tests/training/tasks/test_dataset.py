@@ -140,3 +140,17 @@ def test_unknown_task_is_named_with_a_suggestion():
         tasks.get("mnits")
     with pytest.raises(TaskError, match="unknown task 'quux'; choose one of"):
         tasks.get("quux")
+
+
+def test_rows_kept_back_are_drawn_from_every_class_and_left_out_of_training():
+    data = tasks.get("wine").load(3, None)
+    kept = data.keeping_back(0.25, 3)
+    assert len(kept.train_y) + len(kept.validation_y) == len(data.train_y)
+    assert set(kept.validation_y) == set(range(data.classes))
+    rows = {tuple(row) for row in kept.train_x}
+    assert not rows & {tuple(row) for row in kept.validation_x}
+    np.testing.assert_array_equal(kept.test_x, data.test_x)
+    np.testing.assert_array_equal(data.keeping_back(0.25, 3).validation_x, kept.validation_x)
+    assert "kept back" in kept.provenance
+    with pytest.raises(TaskError, match="not between 0 and 1"):
+        data.keeping_back(1.0, 3)
