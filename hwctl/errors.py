@@ -5,7 +5,8 @@
     │   ├── TaskError       a data set is missing or malformed
     │   ├── DeviceError     a device preset or table is unknown or inconsistent
     │   ├── TargetError     a target URL names no board that can be opened
-    │   └── RunError        a run folder or checkpoint is damaged or of another run
+    │   ├── RunError        a run folder or checkpoint is damaged or of another run
+    │   └── SweepError      a sweep's file or results cannot be used, or one of its runs failed
     ├── LimitError          a region, voltage, width or count outside what the board allows
     ├── ProtocolError       bytes that are no valid command or reply
     │   └── UnknownOption   a critical option that this version does not know
@@ -47,6 +48,10 @@ class TargetError(BadInput):
 
 class RunError(BadInput):
     """A run folder or checkpoint is damaged, or belongs to another run."""
+
+
+class SweepError(BadInput):
+    """A sweep's file or results cannot be used, or one of its runs failed."""
 
 
 class LimitError(HwctlError):

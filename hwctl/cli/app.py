@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from hwctl import __version__
-from hwctl.cli import calibrate, compare, devices, fit_device, form, info, program, read, serve, tasks, train
+from hwctl.cli import calibrate, compare, devices, fit_device, form, info, program, read, serve, sweep, tasks, train
 from hwctl.cli.output import fail
 from hwctl.errors import HwctlError, Interrupted
 
@@ -57,6 +57,7 @@ def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
 
 for command in (
     train.train,
+    sweep.sweep,
     read.read,
     form.form,
     program.program,

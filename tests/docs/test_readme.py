@@ -28,6 +28,7 @@ def test_the_commands_of_the_first_look_are_right(line, tmp_path, monkeypatch, c
     monkeypatch.chdir(tmp_path)
     (tmp_path / "targets.csv").write_text("50,51\n")
     np.save(tmp_path / "w.npy", [[0.5, -0.25], [1.0, 0.0]])
+    (tmp_path / "sweep.toml").write_text('[run]\ntask = "iris"\nepochs = 1\n[vary]\nrate = [0.02]\n')
     (tmp_path / "steps.csv").write_text("pulse,conductance_uS\n0,10\n1,12\n2,13\n0,13\n1,11\n")
     arguments = shlex.split(line)[1:]
     if "--resume" in arguments:
