@@ -66,6 +66,9 @@ def train(
     validation: Annotated[
         float, typer.Option(help="Share of the training rows kept for validation; the test part is read once, then.")
     ] = 0.0,
+    evaluations: Annotated[
+        int, typer.Option(help="Times an epoch that rows kept back are measured; writes trace.csv.")
+    ] = 1,
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder with the data files; MNIST: else HWCTL_DATA, else downloaded.")
     ] = None,
@@ -110,6 +113,7 @@ def train(
             final_rate=final_rate, momentum=momentum, decay=decay, schedule=schedule, fire_threshold=fire_threshold,
             policy=policy, epochs=epochs, batch=batch, seed=seed, start=start, largest_weight=largest_weight,
             reread_share=reread_share, averages=averages, pulse_budget=pulse_budget, validation=validation,
+            evaluations=evaluations,
             data_dir=str(data_dir) if data_dir else None,
         )
     )  # fmt: skip

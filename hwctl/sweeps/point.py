@@ -1,7 +1,7 @@
 """One run of a sweep, from its configuration to a flat result."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,10 @@ from hwctl.training.trainer import Trainer
 
 CURVES = ("train_loss", "validation_loss", "validation_accuracy", "pulses_set", "pulses_reset", "array_seconds")
 """Columns of the metrics that a result keeps for every epoch, as far as the run has them."""
+
+
+TRACED = ("epochs", "validation_loss", "validation_accuracy", "pulses", "array_seconds")
+"""Columns of `Trainer.trace`."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,15 @@ class Point:
         return hashlib.sha256(self.config.to_toml().encode()).hexdigest()[:20]
 
 
+def _columns(rows: Sequence[Mapping[str, float]], names: Sequence[str] = CURVES) -> dict[str, list[float]]:
+    return {name: [row[name] for row in rows] for name in names if rows and name in rows[0]}
+
+
 def measure(config: TrainConfig) -> dict[str, Any]:
-    """Train once and return the summary of `hwctl train --json`, and CURVES as lists over the epochs."""
+    """Train once and return the summary of `hwctl train --json` with `curves` (CURVES, a value an epoch) and `trace`.
+
+    The latter holds TRACED, a value an evaluation, where there are several in an epoch.
+    """
     resolved = setup.resolve(config)
     crossbars = setup.open_crossbars(resolved)
     try:
@@ -36,10 +47,7 @@ def measure(config: TrainConfig) -> dict[str, Any]:
         trainer = Trainer(resolved, crossbars, model, setup.load_data(resolved))
         trainer.start()
         trainer.run()
-        history = trainer.history
-        return trainer.summary() | {
-            "curves": {name: [row[name] for row in history] for name in CURVES if name in history[0]}
-        }
+        return trainer.summary() | {"curves": _columns(trainer.history), "trace": _columns(trainer.trace, TRACED)}
     finally:
         for crossbar in crossbars:
             crossbar.close()

@@ -58,6 +58,8 @@ class TrainConfig:
     validation: float = 0.0
     """Share of the training rows that are kept back, 0 to below 1: each epoch is measured on them then, and
     the test part is read once, after the last epoch."""
+    evaluations: int = 1
+    """Times an epoch that rows kept back are measured; with more than one, `Trainer.trace` has what came of it."""
     data_dir: str | None = None
 
     def __post_init__(self) -> None:
@@ -73,6 +75,8 @@ class TrainConfig:
                 raise BadInput(f"{name} {size}; give a finite number above 0")
         if not 0 <= self.validation < 1:
             raise BadInput(f"validation {self.validation}; give a share of the training rows from 0 to below 1")
+        if self.evaluations > 1 and not self.validation:
+            raise BadInput(f"{self.evaluations} evaluations an epoch of no rows; keep some back with --validation")
         if not 0 <= self.final_rate <= 1:
             raise BadInput(f"final rate {self.final_rate}; give a share from 0 to 1")
         if self.start not in ("programmed", "fabricated"):
@@ -81,7 +85,8 @@ class TrainConfig:
             raise BadInput("no target; give at least one URL")
 
     def _check_counts(self) -> None:
-        positive = {"epochs": self.epochs, "batch": self.batch, "averages": self.averages}
+        positive = {"epochs": self.epochs, "batch": self.batch, "averages": self.averages,
+                    "evaluations": self.evaluations}  # fmt: skip
         for name, value in positive.items():
             if value is not None and value < 1:
                 raise BadInput(f"{name} {value}; give 1 or more")

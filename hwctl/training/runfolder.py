@@ -1,4 +1,4 @@
-"""A run's folder: config.toml, metrics.csv, checkpoint.h5, and what the report adds."""
+"""A run's folder: config.toml, metrics.csv, trace.csv, checkpoint.h5, and what the report adds."""
 
 import csv
 import io
@@ -17,6 +17,7 @@ from hwctl.training.trainer import UNITS, Metrics
 
 CONFIG = "config.toml"
 METRICS = "metrics.csv"
+TRACE = "trace.csv"
 
 
 class RunFolder:
@@ -64,13 +65,19 @@ class RunFolder:
 
     def save(self, checkpoint: Checkpoint, history: Sequence[Metrics]) -> None:
         """Write checkpoint and metrics, each whole or not at all. Raises RunError where the disk refuses."""
-        text = io.StringIO()
-        if history:
-            writer = csv.DictWriter(text, history[0].keys(), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(history)
-        write_file(self.path / METRICS, text.getvalue().encode())
+        self._table(METRICS, history)
+        trace = checkpoint.values.get("trace", [])
+        if trace:
+            self._table(TRACE, trace)
         self._write(checkpoint)
+
+    def _table(self, name: str, rows: Sequence[Metrics]) -> None:
+        text = io.StringIO()
+        if rows:
+            writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        write_file(self.path / name, text.getvalue().encode())
 
     def _write(self, checkpoint: Checkpoint) -> None:
         with refusing(f"the checkpoint in {self.path}"):

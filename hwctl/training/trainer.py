@@ -75,6 +75,10 @@ class Trainer:
         self.progress = Progress()
         self._scored: list[tuple[Floats, NDArray[np.int64]]] = []
         self.history: list[Metrics] = []
+        self.trace: list[Metrics] = []
+        """Where several evaluations an epoch are wanted, a row each: validation_loss and validation_accuracy with the
+        epochs (fractions), pulses and array_seconds until then, evaluations themselves not counted."""
+        self._evaluating = 0.0  # s of array time
         self.before: list[Floats] = []
         """Device matrices in S where training started."""
         self.bit_identical = True
@@ -99,6 +103,8 @@ class Trainer:
             "config": self.config.to_toml(),
             "progress": asdict(self.progress),
             "history": self.history,
+            "trace": self.trace,
+            "evaluating": self._evaluating,
             "totals": totals,
             "steps": self.optimizer.steps,
             "rng": self._rng.bit_generator.state,
@@ -169,7 +175,7 @@ class Trainer:
 
     def _resume_host(self, values: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         self.progress = Progress(**values["progress"])
-        self.history = values["history"]
+        self.history, self.trace, self._evaluating = values["history"], values["trace"], values["evaluating"]
         self.optimizer.steps = values["steps"]
         self._rng.bit_generator.state = values["rng"]
         for name, moments in self.optimizer.state.items():
@@ -206,7 +212,9 @@ class Trainer:
                     return False
                 chosen = order[progress.position : progress.position + self.batch]
                 self.update(chosen)
-                progress.position += len(chosen)
+                before, progress.position = progress.position, progress.position + len(chosen)
+                if progress.position * self.config.evaluations // count > before * self.config.evaluations // count:
+                    self._evaluate()
                 on_batch(progress)
             self._end_epoch()
             on_epoch(self.history[-1])
@@ -291,14 +299,34 @@ class Trainer:
             "pulses_per_update": pulses / max(self.progress.updates, 1),
         }
 
+    def _evaluate(self) -> None:
+        """Measure the rows kept back within an epoch, where that is wanted."""
+        data, evaluations = self.data, self.config.evaluations
+        if evaluations == 1 or data.validation_x is None or data.validation_y is None:
+            return
+        cost = self._counter.totals(0.0)
+        loss, accuracy = self._score_of(with_bias(data.validation_x), data.validation_y)
+        self.trace.append(
+            {
+                "epochs": self.progress.samples / len(self._train_x),
+                "validation_loss": loss,
+                "validation_accuracy": accuracy,
+                "pulses": cost.pulses_set + cost.pulses_reset,
+                "array_seconds": cost.array_seconds - self._evaluating,
+            }
+        )
+        self._evaluating += self._counter.totals(0.0).array_seconds - cost.array_seconds
+
     def _evaluated(self) -> Metrics:
         """Return what rows that were not trained on say. Where some are kept for validation, the test part is last."""
         data = self.data
         if data.validation_x is None or data.validation_y is None:
             return {"test_accuracy": self.test_accuracy()}
+        cost = self._counter.totals(0.0)
         loss, accuracy = self._score_of(with_bias(data.validation_x), data.validation_y)
         at_end = self.progress.epoch == self.epochs
         tested = self.test_accuracy() if at_end else float("nan")
+        self._evaluating += self._counter.totals(0.0).array_seconds - cost.array_seconds
         return {"validation_loss": loss, "validation_accuracy": accuracy, "test_accuracy": tested}
 
     def test_accuracy(self) -> float:

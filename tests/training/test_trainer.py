@@ -175,6 +175,31 @@ def test_where_rows_are_kept_back_the_test_part_is_read_once(monkeypatch):
     assert trainer.progress.samples == 3 * len(trainer.data.train_y) == 3 * 90
 
 
+def test_evaluations_within_an_epoch_are_traced_and_not_counted():
+    few, many = (finished(configured(validation=0.25, evaluations=n)) for n in (1, 6))
+    assert few.trace == []
+    assert [round(row["epochs"], 9) for row in many.trace] == pytest.approx([n / 6 for n in range(1, 13)], abs=0.02)
+    assert all(row["validation_loss"] > 0 for row in many.trace)
+    pulses = [row["pulses"] for row in many.trace]
+    assert pulses == sorted(pulses)
+    assert pulses[-1] <= many.summary()["pulses_set"] + many.summary()["pulses_reset"]
+    driven = many.trace[-1]["array_seconds"]
+    assert 0 < driven < many.summary()["array_seconds"]
+    without = few.summary()["array_seconds"] - few._evaluating
+    assert driven == pytest.approx(without, rel=0.1)
+
+
+def test_a_traced_run_resumes_to_the_same_trace(tmp_path):
+    config = configured(validation=0.25, evaluations=4, epochs=3)
+    whole = finished(config)
+    part = started(config)
+    run_to(part, 60)
+    again = resumed(part, tmp_path)
+    assert again.run()
+    assert again.trace == whole.trace
+    assert len(whole.trace) == 12
+
+
 def test_the_loop_reports_after_every_update_and_epoch():
     trainer = started(configured(epochs=2, batch=7))
     done, epochs = [], []
