@@ -1,0 +1,219 @@
+"""Momentum and adaptive rates against SGD, as the abstract of Yan et al. (Neural Networks 128 (2020) 142) has it.
+
+Every method gets the same number of trials, a Latin hypercube over its own declared ranges (METHODS), each on the same
+tuning seeds; reported seeds are others. A seed draws split, chip, first weights and sample order, so that runs are
+paired. The target is fixed before the methods are compared: the validation loss that the median run of the SGD tuned
+for loss ends with, on seeds of its own. Each method is then taken twice: with the trial of least final loss, and with
+the one that was soonest at the target. Runs that never reach it are censored. The test part is read once, after the
+last epoch.
+
+    python benchmarks/paper.py --tasks wbc --devices linear,reram-es        # goes on where it was cut off
+    python benchmarks/paper.py --page docs/results.md                       # the page of what is in the results file
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwctl.sweeps import workers
+from hwctl.sweeps.point import Point
+from hwctl.sweeps.results import Results
+from hwctl.sweeps.statistics import median_of, time_to
+from hwctl.training.config import TrainConfig
+
+TASKS, DEVICES = ("iris", "wine", "wbc", "mnist"), ("linear", "reram-es")
+TUNING, TARGET, REPORTED = 1000, 2000, 0  # first seed of each kind
+TARGET_SEEDS = 10
+EVALUATIONS = {"iris": 4, "wine": 4, "wbc": 10, "mnist": 10}  # an epoch
+VALIDATION = 0.25
+Ranges = Mapping[str, tuple[float, float]]
+
+FIRE: Ranges = {"fire_threshold": (1.0, 30.0)}
+
+
+@dataclass(frozen=True)
+class Method:
+    """An optimizer, and the ranges within which it is tuned, all of them logarithmic."""
+
+    says: str
+    optimizer: str
+    ranges: Ranges
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+
+FORGET = {"momentum": (0.05, 0.5)}  # 1 - momentum
+SLOW = {"decay": (0.001, 0.1)}  # 1 - decay
+METHODS: Mapping[str, Method] = {
+    "sgd": Method("SGD", "sgd", {"rate": (0.01, 1.0), **FIRE}),
+    "momentum": Method("momentum", "momentum", {"rate": (0.001, 0.1), **FORGET, **FIRE}),
+    "adaptive-global": Method(
+        "adaptive, one rate that follows the loss", "momentum-global-rate", {"rate": (0.01, 1.0), **FIRE},
+        {"momentum": 0.0},
+    ),
+    "adaptive-weight": Method(
+        "adaptive, a rate per weight", "rmsprop", {"rate": (0.0005, 0.05), **SLOW, **FIRE}
+    ),
+    "momentum+global": Method(
+        "momentum + one rate that follows the loss", "momentum-global-rate", {"rate": (0.001, 0.1), **FORGET, **FIRE}
+    ),
+    "momentum+weight": Method(
+        "momentum + a rate per weight", "momentum-adaptive", {"rate": (0.0003, 0.03), **FORGET, **SLOW, **FIRE}
+    ),
+}  # fmt: skip
+
+
+def trials(name: str, number: int) -> list[dict[str, Any]]:
+    """Return options of a method's trials: each range is cut into as many parts as there are trials."""
+    method = METHODS[name]
+    rng = np.random.default_rng([7, list(METHODS).index(name)])
+    found: list[dict[str, Any]] = [{"optimizer": method.optimizer, **method.fixed} for _ in range(number)]
+    for option, (low, high) in method.ranges.items():
+        places = (rng.permutation(number) + rng.random(number)) / number
+        values = low * (high / low) ** places
+        for trial, value in zip(found, values, strict=True):
+            trial[option] = round(float(1.0 - value if option in ("momentum", "decay") else value), 6)
+    return found
+
+
+@dataclass(frozen=True)
+class Study:
+    """All runs of one task on one device."""
+
+    task: str
+    device: str
+    trials: int
+    tuning_seeds: int
+    seeds: int
+    epochs: int | None
+
+    def point(self, method: str, options: Mapping[str, Any], seed: int, kind: str) -> Point:
+        """Return one run."""
+        config = TrainConfig(
+            task=self.task, targets=(f"emulator:?device={self.device}",), seed=seed, validation=VALIDATION,
+            evaluations=EVALUATIONS[self.task], epochs=self.epochs, **options,
+        )  # fmt: skip
+        return Point(config, {"kind": kind, "task": self.task, "device": self.device, "method": method, "seed": seed})
+
+    def tuning(self) -> Iterator[Point]:
+        """Yield the trials of all methods."""
+        for method in METHODS:
+            for options in trials(method, self.trials):
+                for n in range(self.tuning_seeds):
+                    yield self.point(method, options, TUNING + n, "tuning")
+
+    def of_trial(self, results: Results, method: str, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the runs of one trial. Raises KeyError where one is missing."""
+        return [results.runs[self.point(method, options, TUNING + n, "tuning").key] for n in range(self.tuning_seeds)]
+
+    def for_loss(self, results: Results, method: str) -> dict[str, Any]:
+        """Return the trial that ends with the least mean validation loss."""
+        return min(
+            trials(method, self.trials),
+            key=lambda options: float(np.mean([final_loss(r) for r in self.of_trial(results, method, options)])),
+        )
+
+    def for_speed(self, results: Results, method: str, target: float) -> dict[str, Any]:
+        """Return the trial that is soonest at the target in the median; among those that never are, the least loss."""
+
+        def rank(options: dict[str, Any]) -> tuple[float, float]:
+            runs = self.of_trial(results, method, options)
+            return median_of(np.array([epochs_to(r, target) for r in runs])), float(
+                np.mean(list(map(final_loss, runs)))
+            )
+
+        return min(trials(method, self.trials), key=rank)
+
+    def target_runs(self, results: Results) -> list[Point]:
+        """Return the runs of the SGD tuned for loss that the target is taken from."""
+        options = self.for_loss(results, "sgd")
+        return [self.point("sgd", options, TARGET + n, "target") for n in range(TARGET_SEEDS)]
+
+    def target(self, results: Results) -> float:
+        """Return the validation loss that counts as reached."""
+        return float(np.median([final_loss(results.runs[p.key]) for p in self.target_runs(results)]))
+
+    def chosen(self, results: Results) -> dict[tuple[str, str], dict[str, Any]]:
+        """Return the options of every method by (method, what it was tuned for)."""
+        target = self.target(results)
+        return {
+            (method, aim): self.for_loss(results, method) if aim == "loss" else self.for_speed(results, method, target)
+            for method in METHODS
+            for aim in ("loss", "speed")
+        }
+
+    def reported(self, results: Results) -> Iterator[Point]:
+        """Yield the runs that are compared; a trial that is best in both ways is run once."""
+        for (method, _), options in self.chosen(results).items():
+            for n in range(self.seeds):
+                yield self.point(method, options, REPORTED + n, "reported")
+
+
+def final_loss(run: Mapping[str, Any]) -> float:
+    """Return the validation loss that a run ends with: the mean of its last epoch's evaluations."""
+    losses = run["trace"]["validation_loss"]
+    return float(np.mean(losses[-EVALUATIONS[run["task"]] :]))
+
+
+def epochs_to(run: Mapping[str, Any], target: float, clock: str = "epochs") -> float:
+    """Return when a run first is at the target: in epochs, pulses or array_seconds; infinite where it never is."""
+    return time_to(run["trace"]["validation_loss"], target, run["trace"][clock])
+
+
+def study(options: Study, results: Results, cores: int, scheduler: str | None) -> None:
+    """Run what is missing, stage by stage."""
+    for stage, points in (
+        ("tuning", options.tuning), ("target", lambda: options.target_runs(results)),
+        ("reported", lambda: options.reported(results)),
+    ):  # fmt: skip
+        wanted = {point.key: point for point in points()}
+        left = [point for key, point in wanted.items() if key not in results.runs]
+        print(f"{options.task} on {options.device}, {stage}: {len(wanted)} runs, {len(left)} to do", flush=True)
+        done = 0
+
+        def tell(point: Point, result: Mapping[str, Any], total: int = len(left)) -> None:
+            nonlocal done
+            done += 1
+            if done % 20 == 0:
+                print(f"  {done}/{total}", flush=True)
+
+        workers.run(left, results, cores, scheduler, tell)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run studies, or write their page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tasks", default="wbc,iris,wine", help=f"of {', '.join(TASKS)}")
+    parser.add_argument("--devices", default=",".join(DEVICES))
+    parser.add_argument("--trials", type=int, default=16, help="of each method")
+    parser.add_argument("--tuning-seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=20, help="reported")
+    parser.add_argument("--epochs", type=int, help="default the task's own")
+    parser.add_argument("--results", type=Path, default=Path("paper.jsonl"))
+    parser.add_argument("--workers", type=int, default=0, help="processes; 0: one a core")
+    parser.add_argument("--scheduler", help="address of a Dask cluster")
+    parser.add_argument("--page", type=Path, help="write this page of the results, and run nothing")
+    options = parser.parse_args(arguments)
+    studies = [
+        Study(task, device, options.trials, options.tuning_seeds, options.seeds, options.epochs)
+        for task in options.tasks.split(",")
+        for device in options.devices.split(",")
+    ]
+    results = Results(options.results)
+    if options.page:
+        from paper_page import write
+
+        command = f"python benchmarks/paper.py --trials {options.trials} --seeds {options.seeds}"
+        write(options.page, studies, results, command)
+        return
+    for one in studies:
+        study(one, results, options.workers, options.scheduler)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent))
+    main()

@@ -1,0 +1,62 @@
+"""The comparison of methods is fair by construction, goes on where it was cut off, and writes its page."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+import paper  # noqa: E402
+
+SMALL = [
+    "--tasks",
+    "iris",
+    "--devices",
+    "linear",
+    "--trials",
+    "2",
+    "--tuning-seeds",
+    "1",
+    "--seeds",
+    "3",
+    "--epochs",
+    "2",
+]
+
+
+def test_every_method_gets_as_many_trials_all_over_its_ranges():
+    for name, method in paper.METHODS.items():
+        found = paper.trials(name, 16)
+        assert len(found) == 16
+        assert found == paper.trials(name, 16)
+        for option, (low, high) in method.ranges.items():
+            values = np.array([trial[option] for trial in found])
+            values = 1 - values if option in ("momentum", "decay") else values
+            parts = np.floor(16 * np.log(values / low) / np.log(high / low) + 1e-3).astype(int)
+            assert sorted(np.clip(parts, 0, 15)) == list(range(16))
+
+
+def test_tuning_target_and_reported_seeds_are_apart():
+    study = paper.Study("wbc", "linear", 4, 3, 20, None)
+    tuning = {point.config.seed for point in study.tuning()}
+    assert not tuning & set(range(paper.REPORTED, paper.REPORTED + 20))
+    assert not tuning & set(range(paper.TARGET, paper.TARGET + paper.TARGET_SEEDS))
+    for point in study.tuning():
+        assert point.config.validation == paper.VALIDATION
+
+
+@pytest.mark.slow
+def test_a_small_study_runs_goes_on_and_writes_its_page(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(paper, "TARGET_SEEDS", 3)
+    results = str(tmp_path / "paper.jsonl")
+    paper.main([*SMALL, "--results", results, "--workers", "1"])
+    assert "reported" in capsys.readouterr().out
+    paper.main([*SMALL, "--results", results, "--workers", "1"])
+    assert capsys.readouterr().out.count(" 0 to do") == 3
+    paper.main([*SMALL, "--results", results, "--page", str(tmp_path / "results.md")])
+    text = (tmp_path / "results.md").read_text()
+    assert "## iris on linear" in text
+    assert text.count("| momentum + a rate per weight |") == 4
+    assert (tmp_path / "images" / "results-iris-linear-speed.png").stat().st_size > 10_000
