@@ -35,6 +35,8 @@ class TrainConfig:
     schedule: str = "accumulate"
     fire_threshold: float = 10.0
     """Pulse quanta that are due before schedule `accumulate` touches a weight."""
+    replay: int = 8
+    """Updates that schedule `outer` sends again with momentum: what is older weighs momentum**replay and less."""
     policy: str | None = None
     """bidirectional, set-only or fixed-reference; None: what suits the device."""
     epochs: int | None = None
@@ -85,7 +87,7 @@ class TrainConfig:
             raise BadInput("no target; give at least one URL")
 
     def _check_counts(self) -> None:
-        positive = {"epochs": self.epochs, "batch": self.batch, "averages": self.averages,
+        positive = {"epochs": self.epochs, "batch": self.batch, "averages": self.averages, "replay": self.replay,
                     "evaluations": self.evaluations}  # fmt: skip
         for name, value in positive.items():
             if value is not None and value < 1:

@@ -13,6 +13,7 @@ from hwctl.programming.modelbased import GUARD, ModelBased
 from hwctl.protocol.codes import MAX_SLOTS
 from hwctl.training.kernels import BIDIRECTIONAL, FIXED_REFERENCE, MAX_REPEATS, SET_ONLY, outer_events
 from hwctl.training.moves import Mover
+from hwctl.training.replay import Replay
 
 Floats = NDArray[np.float64]
 
@@ -28,16 +29,25 @@ class Schedule(ABC):
     dense: ClassVar[bool] = True
     """False where it takes rank-1 events instead of an optimizer's dense changes."""
 
-    def __init__(self, movers: Sequence[Mover], *, fire_threshold: float, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        movers: Sequence[Mover],
+        *,
+        fire_threshold: float,
+        rng: np.random.Generator,
+        momentum: float = 0.0,
+        replay: int = 1,
+    ) -> None:
         """Take each layer's mover.
 
         fire_threshold: pulse quanta that must be due before a weight is touched (schedule `accumulate`).
-        rng: draws of stochastic rounding.
+        rng: draws of stochastic rounding. momentum, replay: of events of rank 1, see `Replay`.
         """
         self.movers = list(movers)
+        self.replay = Replay([(m.layer.rows, m.layer.outputs) for m in movers], momentum, replay)
         self.threshold = fire_threshold
         self.rng = rng
-        #: What could not be carried out yet, in S; every schedule's only state.
+        #: What could not be carried out yet, in S; with the replay's, every schedule's only state.
         self.remainders = [np.zeros((m.layer.rows, m.layer.outputs)) for m in movers]
 
     @abstractmethod
@@ -88,7 +98,15 @@ class Verify(Schedule):
 
     name = "verify"
 
-    def __init__(self, movers: Sequence[Mover], *, fire_threshold: float, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        movers: Sequence[Mover],
+        *,
+        fire_threshold: float,
+        rng: np.random.Generator,
+        momentum: float = 0.0,
+        replay: int = 1,
+    ) -> None:
         """Take each layer's mover; the threshold is the tolerance's."""
         super().__init__(movers, fire_threshold=fire_threshold, rng=rng)
         self._methods = [_method(mover) for mover in self.movers]
@@ -140,14 +158,15 @@ class Outer(Schedule):
 
     def apply(self, wishes: Sequence[Floats]) -> None:
         """Not for dense changes. Raises BadInput."""
-        raise BadInput("schedule 'outer' sends events of rank 1; use optimizer 'sgd', or another schedule")
+        raise BadInput("schedule 'outer' sends events of rank 1; use optimizer sgd or momentum, or another schedule")
 
     def apply_events(self, inputs: Sequence[Floats], deltas: Sequence[Floats], rate: float) -> None:
-        """Change each layer's weights by -rate * inputs^T deltas, event by event.
+        """Change each layer's weights by -rate * inputs^T deltas, event by event, and by replayed momentum.
 
         inputs: (events, inputs + 1) a layer; deltas: (events, outputs) a layer.
         """
-        for mover, x, delta in zip(self.movers, inputs, deltas, strict=True):
+        for n, (mover, own_x, own_delta) in enumerate(zip(self.movers, inputs, deltas, strict=True)):
+            x, delta = self.replay.with_past(n, own_x, own_delta)
             layer, pairs = mover.layer, _PAIRS[mover.policy]
             # Under `bidirectional` both cells of a pair move by half.
             cells = 0.5 if pairs == BIDIRECTIONAL else 1.0

@@ -30,6 +30,7 @@ Metrics = dict[str, float]
 EVALUATION_BATCH = 256
 REBALANCE_EVERY = 500  # updates
 SCORED_AT_ONCE = 64  # updates
+OF_EVENTS = ("sgd", "momentum")  # optimizers whose updates are sums of outer products
 UNITS = {"mean": "S", "variance": "S^2", "remainder": "S", "before": "S"}
 
 
@@ -65,9 +66,12 @@ class Trainer:
             shapes, config.rate, momentum=config.momentum, decay=config.decay
         )
         self._rng = np.random.default_rng([config.seed, 3])
-        self.schedule = schedules.get(config.schedule)(self.movers, fire_threshold=config.fire_threshold, rng=self._rng)
-        if not self.schedule.dense and config.optimizer != "sgd":
-            raise BadInput(f"schedule '{config.schedule}' sends events of rank 1; add --optimizer sgd")
+        self.schedule = schedules.get(config.schedule)(
+            self.movers, fire_threshold=config.fire_threshold, rng=self._rng,
+            momentum=config.momentum if config.optimizer == "momentum" else 0.0, replay=config.replay,
+        )  # fmt: skip
+        if not self.schedule.dense and config.optimizer not in OF_EVENTS:
+            raise BadInput(f"schedule '{config.schedule}' sends events of rank 1; add --optimizer sgd or momentum")
         if not self.schedule.dense and config.pulse_budget is not None:
             raise BadInput(f"schedule '{config.schedule}' knows no pulse budget of a cell; take another schedule")
         self._train_x, self._test_x = with_bias(data.train_x), with_bias(data.test_x)
@@ -121,6 +125,7 @@ class Trainer:
                 f"layer{n}/spent": mover.spent,
                 f"layer{n}/frozen": mover.frozen,
             }
+        arrays |= {f"replay/{name}": array for name, array in self.schedule.replay.state().items()}
         for name, moments in self.optimizer.state.items():
             arrays |= {f"optimizer/{name}/{n}": moment for n, moment in enumerate(moments)}
         for n, crossbar in enumerate(self.crossbars):
@@ -178,6 +183,9 @@ class Trainer:
         self.history, self.trace, self._evaluating = values["history"], values["trace"], values["evaluating"]
         self.optimizer.steps = values["steps"]
         self._rng.bit_generator.state = values["rng"]
+        self.schedule.replay.restore(
+            {n.removeprefix("replay/"): a for n, a in arrays.items() if n.startswith("replay/")}
+        )
         for name, moments in self.optimizer.state.items():
             for n, moment in enumerate(moments):
                 moment[...] = arrays[f"optimizer/{name}/{n}"]

@@ -249,7 +249,7 @@ def test_outer_sends_small_events_on_average_too(lab):
 def test_outer_takes_no_dense_changes(lab):
     schedule = schedule_of(lab, "outer")
     assert not schedule.dense
-    with pytest.raises(BadInput, match="use optimizer 'sgd'"):
+    with pytest.raises(BadInput, match="use optimizer sgd or momentum"):
         schedule.apply([quanta(schedule, 1.0)])
 
 

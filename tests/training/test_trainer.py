@@ -241,9 +241,9 @@ def test_a_configuration_that_leaves_something_open_is_refused():
             trainer_of(replace(config, **{name: None}), crossbars)
 
 
-@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
-def test_outer_takes_sgd_alone(optimizer):
-    with pytest.raises(BadInput, match="--optimizer sgd"):
+@pytest.mark.parametrize("optimizer", ["rmsprop", "adam"])
+def test_outer_takes_no_rate_per_weight(optimizer):
+    with pytest.raises(BadInput, match="--optimizer sgd or momentum"):
         trainer_of(configured(schedule="outer", optimizer=optimizer))
 
 
@@ -312,6 +312,7 @@ RESUMED = [
     ("momentum-adaptive", "accumulate", "hfox-1t1r", 1.0),
     ("rmsprop", "cell", "pcm", 10.0),
     ("sgd", "outer", "pcm", 10.0),
+    ("momentum", "outer", "ecram", 10.0),
     ("momentum", "verify", "ecram", 10.0),
 ]
 
