@@ -51,6 +51,9 @@ def train(
     schedule: Annotated[str, typer.Option(help=f"{SCHEDULES}.")] = "accumulate",
     fire_threshold: Annotated[float, typer.Option(help="Pulses due before 'accumulate' touches a weight.")] = 10.0,
     replay: Annotated[int, typer.Option(help="Past updates that 'outer' sends again, for momentum.")] = 8,
+    replay_draws: Annotated[
+        int, typer.Option(help="Of them sent with each update, drawn by what they weigh; 0: all.")
+    ] = 0,
     policy: Annotated[str | None, typer.Option(help=f"Differential pairs: {POLICIES}.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training part.")] = None,
     batch: Annotated[int | None, typer.Option(help="Samples of one update.")] = None,
@@ -112,7 +115,7 @@ def train(
             task=task, targets=tuple(target or [emulator_of(device)]), device=device if target else None,
             hidden=_sizes(hidden), activation=activation, loss=loss, optimizer=optimizer, rate=rate,
             final_rate=final_rate, momentum=momentum, decay=decay, schedule=schedule, fire_threshold=fire_threshold,
-            replay=replay,
+            replay=replay, replay_draws=replay_draws,
             policy=policy, epochs=epochs, batch=batch, seed=seed, start=start, largest_weight=largest_weight,
             reread_share=reread_share, averages=averages, pulse_budget=pulse_budget, validation=validation,
             evaluations=evaluations,

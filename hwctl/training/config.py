@@ -37,6 +37,8 @@ class TrainConfig:
     """Pulse quanta that are due before schedule `accumulate` touches a weight."""
     replay: int = 8
     """Updates that schedule `outer` sends again with momentum: what is older weighs momentum**replay and less."""
+    replay_draws: int = 0
+    """Of them sent with each update, drawn at random by what they weigh; 0: all."""
     policy: str | None = None
     """bidirectional, set-only or fixed-reference; None: what suits the device."""
     epochs: int | None = None
@@ -75,6 +77,8 @@ class TrainConfig:
         ):
             if size is not None and not 0 < size < inf:
                 raise BadInput(f"{name} {size}; give a finite number above 0")
+        if self.replay_draws < 0:
+            raise BadInput(f"replay draws {self.replay_draws}; give 0 or more")
         if not 0 <= self.validation < 1:
             raise BadInput(f"validation {self.validation}; give a share of the training rows from 0 to below 1")
         if self.evaluations > 1 and not self.validation:

@@ -36,15 +36,15 @@ class Schedule(ABC):
         fire_threshold: float,
         rng: np.random.Generator,
         momentum: float = 0.0,
-        replay: int = 1,
+        replay: tuple[int, int] = (1, 0),
     ) -> None:
         """Take each layer's mover.
 
         fire_threshold: pulse quanta that must be due before a weight is touched (schedule `accumulate`).
-        rng: draws of stochastic rounding. momentum, replay: of events of rank 1, see `Replay`.
+        rng: draws of stochastic rounding. momentum, replay: of events of rank 1, see `Replay`: depth and draws.
         """
         self.movers = list(movers)
-        self.replay = Replay([(m.layer.rows, m.layer.outputs) for m in movers], momentum, replay)
+        self.replay = Replay([(m.layer.rows, m.layer.outputs) for m in movers], momentum, *replay)
         self.threshold = fire_threshold
         self.rng = rng
         #: What could not be carried out yet, in S; with the replay's, every schedule's only state.
@@ -105,7 +105,7 @@ class Verify(Schedule):
         fire_threshold: float,
         rng: np.random.Generator,
         momentum: float = 0.0,
-        replay: int = 1,
+        replay: tuple[int, int] = (1, 0),
     ) -> None:
         """Take each layer's mover; the threshold is the tolerance's."""
         super().__init__(movers, fire_threshold=fire_threshold, rng=rng)
@@ -166,7 +166,7 @@ class Outer(Schedule):
         inputs: (events, inputs + 1) a layer; deltas: (events, outputs) a layer.
         """
         for n, (mover, own_x, own_delta) in enumerate(zip(self.movers, inputs, deltas, strict=True)):
-            x, delta = self.replay.with_past(n, own_x, own_delta)
+            x, delta = self.replay.with_past(n, own_x, own_delta, self.rng)
             layer, pairs = mover.layer, _PAIRS[mover.policy]
             # Under `bidirectional` both cells of a pair move by half.
             cells = 0.5 if pairs == BIDIRECTIONAL else 1.0

@@ -68,7 +68,8 @@ class Trainer:
         self._rng = np.random.default_rng([config.seed, 3])
         self.schedule = schedules.get(config.schedule)(
             self.movers, fire_threshold=config.fire_threshold, rng=self._rng,
-            momentum=config.momentum if config.optimizer == "momentum" else 0.0, replay=config.replay,
+            momentum=config.momentum if config.optimizer == "momentum" else 0.0,
+            replay=(config.replay, config.replay_draws),
         )  # fmt: skip
         if not self.schedule.dense and config.optimizer not in OF_EVENTS:
             raise BadInput(f"schedule '{config.schedule}' sends events of rank 1; add --optimizer sgd or momentum")
