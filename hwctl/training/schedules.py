@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -98,18 +99,9 @@ class Verify(Schedule):
 
     name = "verify"
 
-    def __init__(
-        self,
-        movers: Sequence[Mover],
-        *,
-        fire_threshold: float,
-        rng: np.random.Generator,
-        momentum: float = 0.0,
-        replay: tuple[int, int] = (1, 0),
-    ) -> None:
-        """Take each layer's mover; the threshold is the tolerance's."""
-        super().__init__(movers, fire_threshold=fire_threshold, rng=rng)
-        self._methods = [_method(mover) for mover in self.movers]
+    @cached_property
+    def _methods(self) -> list[ModelBased]:
+        return [_method(mover) for mover in self.movers]
 
     def apply(self, wishes: Sequence[Floats]) -> None:
         """Add the changes and verify what is due."""
