@@ -3,17 +3,25 @@
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hwctl.errors import HwctlError
+
+if TYPE_CHECKING:
+    from hwctl.devices.chip import Chip
 
 app = typer.Typer(
     name="firmware", help="Gateware of hwctl: simulate it, build bitstreams.", no_args_is_help=True,
     add_completion=False, pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )  # fmt: skip
+
+RecordOfChip = Annotated[
+    Path | None,
+    typer.Option("--chip", metavar="FILE.h5", help="Record of 'hwctl calibrate': the board holds its digital twin."),
+]
 
 
 @app.callback()
@@ -24,11 +32,16 @@ def options() -> None:
 @app.command()
 def simulate(
     pty: Annotated[bool, typer.Option("--pty", help="Behind a pseudo-terminal; its path is the first line.")] = False,
-    rows: Annotated[int, typer.Option(help="Rows of the array.")] = 64,
-    cols: Annotated[int, typer.Option(help="Columns of the array.")] = 64,
-    device: Annotated[str, typer.Option(help="Device preset, as 'hwctl devices' lists them.")] = "reram-es",
+    rows: Annotated[int | None, typer.Option(help="Rows of the array; default 64.")] = None,
+    cols: Annotated[int | None, typer.Option(help="Columns of the array; default 64.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Device preset, as 'hwctl devices' lists them; default reram-es.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of chip and noise, as in 'emulator:?seed=N'.")] = 0,
-    unformed: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of cells that need forming.")] = 0.0,
+    unformed: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Share of cells that need forming; default 0.")
+    ] = None,
+    chip: RecordOfChip = None,
     lanes: Annotated[int, typer.Option(help="Cells a clock; a power of two that divides the columns.")] = 1,
     compact: Annotated[bool, typer.Option(help="Engine and array as programs, as on small FPGAs.")] = False,
     vcd: Annotated[Path | None, typer.Option(metavar="FILE", help="Write waveforms.")] = None,
@@ -38,11 +51,20 @@ def simulate(
     The first call for a size builds the model (a minute); later ones take it from the cache.
     """
     from firmware.errors import BuildError  # noqa: PLC0415  not needed for --help
-    from firmware.simulation.board import simulated  # noqa: PLC0415
+    from firmware.simulation.board import simulated, simulated_chip  # noqa: PLC0415
+    from hwctl.devices.chipfile import load_chip  # noqa: PLC0415
 
     if not pty:
         raise BuildError("say where to put it: --pty")
-    with simulated(device, rows, cols, seed, unformed, lanes=lanes, compact=compact, vcd=vcd) as board:
+    if chip is None:
+        size = 64 if rows is None else rows, 64 if cols is None else cols
+        name, raw = device or "reram-es", unformed or 0.0
+        started = simulated(name, *size, seed, raw, lanes=lanes, compact=compact, vcd=vcd)
+    elif (rows, cols, device, unformed) != (None,) * 4:
+        raise BuildError("a record says what the chip is; leave --rows, --cols, --device and --unformed out")
+    else:
+        started = simulated_chip(load_chip(chip), seed, lanes=lanes, compact=compact, vcd=vcd)
+    with started as board:
         typer.echo(board.path)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: sys.exit(0))
@@ -61,7 +83,7 @@ def load(
 
     Boards whose cells are in single-port RAM, such as the iCEBreaker, have none from power-up until this is done.
     """
-    from firmware.load import load_chip  # noqa: PLC0415  not needed for --help
+    from hwctl.crossbar.emulated import load_chip  # noqa: PLC0415  not needed for --help
     from hwctl.crossbar.port import Port  # noqa: PLC0415
     from hwctl.devices import presets  # noqa: PLC0415
     from hwctl.devices.chip import fabricate, noise_key  # noqa: PLC0415
@@ -95,6 +117,7 @@ def build(
     rows: Annotated[int | None, typer.Option(help="Rows of the array, instead of the board's default.")] = None,
     cols: Annotated[int | None, typer.Option(help="Columns of the array.")] = None,
     lanes: Annotated[int | None, typer.Option(help="Cells a clock.")] = None,
+    chip: RecordOfChip = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Where bitstream and manifest go; default bitstreams/.")
     ] = None,
@@ -110,10 +133,11 @@ def build(
     from firmware.zynq.design import DESIGNS  # noqa: PLC0415
 
     changes = {name: value for name, value in (("rows", rows), ("cols", cols), ("lanes", lanes)) if value is not None}
+    twin = None if chip is None else _twin(chip, changes, out)
     if board in DESIGNS:
-        _build_zynq(board, changes, out or manifest.FOLDER, check)
+        _build_zynq(board, changes, out or manifest.FOLDER, check, twin)
         return
-    built = run(board, build_of(board, changes))
+    built = run(board, build_of(board, changes), twin)
     if check:
         _compare(board, manifest.read().get(board, {}).get("sha256"), built.entry["sha256"])
         return
@@ -125,12 +149,26 @@ def build(
     )
 
 
-def _build_zynq(board: str, changes: dict[str, int], folder: Path, check: bool) -> None:
+def _twin(file: Path, changes: dict[str, int], out: Path | None) -> "Chip":
+    """Return the chip of a record, and take its geometry over. Raises BuildError where another one is asked for."""
+    from firmware.errors import BuildError  # noqa: PLC0415
+    from hwctl.devices.chipfile import load_chip  # noqa: PLC0415
+
+    if {"rows", "cols"} & set(changes):
+        raise BuildError("a record says how many cells the chip has; leave --rows and --cols out")
+    if out is None:
+        raise BuildError("bitstreams/ holds boards without a chip of yours; give --out FOLDER")
+    chip = load_chip(file)
+    changes |= {"rows": chip.rows, "cols": chip.cols}
+    return chip
+
+
+def _build_zynq(board: str, changes: dict[str, int], folder: Path, check: bool, twin: "Chip | None") -> None:
     from firmware import manifest  # noqa: PLC0415
     from firmware.zynq.build import build_zynq  # noqa: PLC0415
     from firmware.zynq.design import design_of  # noqa: PLC0415
 
-    built = build_zynq(board, design_of(board, changes))
+    built = build_zynq(board, design_of(board, changes), twin)
     if check:
         _compare(board, manifest.read(table=manifest.DESIGN).get(board, {}).get("sha256"), built.entry["sha256"])
         return

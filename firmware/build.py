@@ -37,12 +37,15 @@ class Built:
     entry: dict[str, Any]
 
 
-def build(name: str, wanted: BoardBuild) -> Built:
-    """Build the bitstream of a board. Raises BuildError where a tool is missing, or it does not fit or is too slow."""
+def build(name: str, wanted: BoardBuild, twin: Chip | None = None) -> Built:
+    """Build the bitstream of a board. Raises BuildError where a tool is missing, or it does not fit or is too slow.
+
+    twin: chip of the board's geometry that is in it, as of a record; None: that of `contents_of`.
+    """
     platform = platform_of(name)()
     family = family_of(platform)
     parameters = wanted.parameters
-    chip, key, initial = contents_of(parameters)
+    chip, key, initial = contents_of(parameters, twin)
     identity = build_id(parameters, chip, key, initial=initial)
     board = Board(parameters, chip, key, build=identity, initial=initial)
     with tools.work_folder("build-") as folder:
@@ -58,7 +61,7 @@ def build(name: str, wanted: BoardBuild) -> Built:
         "sha256": hashlib.sha256(bitstream).hexdigest(),
         "build": identity,
         "board": name,
-        "device": DEVICE,
+        "device": chip.device.reference,
         "rows": parameters.rows,
         "cols": parameters.cols,
         "lanes": parameters.lanes,
@@ -73,9 +76,9 @@ def build(name: str, wanted: BoardBuild) -> Built:
     return Built(bitstream, _SUFFIXES[family], entry)
 
 
-def contents_of(parameters: Parameters) -> tuple[Chip, int, bool]:
+def contents_of(parameters: Parameters, twin: Chip | None = None) -> tuple[Chip, int, bool]:
     """Return the chip of a bitstream, the key of its noise, and whether the memories hold its cells from power-up."""
-    chip = fabricate(presets.get(DEVICE), parameters.rows, parameters.cols, CHIP_SEED)
+    chip = twin or fabricate(presets.get(DEVICE), parameters.rows, parameters.cols, CHIP_SEED)
     single_port = parameters.compact and parameters.spram  # has no first contents
     return chip, noise_key(CHIP_SEED), not single_port
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import TracebackType
 
 from firmware.errors import BuildError
-from firmware.load import load_chip
+from hwctl.crossbar.emulated import load_chip
 from hwctl.crossbar.port import Port
 from hwctl.devices.chip import Chip
 from hwctl.links import open_link

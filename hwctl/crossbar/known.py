@@ -7,6 +7,9 @@ from hwctl.devices.presetfile import is_path
 from hwctl.errors import DeviceError, TargetError
 from hwctl.links.target import Target
 
+EMULATED = ("emulator", "sim")
+"""Schemes whose path is that of a chip's record."""
+
 
 def device_of(crossbar: Crossbar, given: str | None = None) -> Device:
     """Return the device model of an array's cells.
@@ -30,10 +33,10 @@ def device_of(crossbar: Crossbar, given: str | None = None) -> Device:
 
 
 def _file_of(url: str) -> str | None:
-    """Return the file that a target names, such as 'emulator:?device=my.toml' or 'emulator:chip7.h5'."""
+    """Return the file that a target names, such as 'emulator:?device=my.toml' or 'sim:chip7.h5'."""
     try:
         target = Target.parse(url)
     except TargetError:
         return None
-    name = target.path if target.scheme == "emulator" and target.path else target.options.get("device", "")
+    name = target.path if target.scheme in EMULATED and target.path else target.options.get("device", "")
     return name if is_path(name) else None

@@ -16,7 +16,8 @@ BUILD_TIMEOUT = 600.0  # s until a simulation must run: the first call for a siz
 STOP_TIMEOUT = 10.0  # s until one that is told to end must have ended
 BAUD = 115_200  # for timeouts alone: a pseudo-terminal has no rate, and a busy machine is slow
 FLAG = "compact"  # 0 or 1
-OPTIONS = ("device", "rows", "cols", "seed", "unformed", "lanes", FLAG, "vcd")
+OF_CHIP = ("device", "rows", "cols", "unformed")
+OPTIONS = ("seed", "lanes", FLAG, "vcd")
 
 
 class SimulatedPort(SerialPort):
@@ -41,14 +42,15 @@ class SimulatedPort(SerialPort):
 def port_of(target: Target) -> SimulatedPort:
     """Start `sim:`; options as of `emulator:`, and lanes (cells a clock), compact (0 or 1), vcd (a waveform file).
 
+    A path is that of a chip's record: the gateware holds its digital twin; seed is that of the noise, then.
     Raises TargetError where there is no checkout, a tool is missing, or the simulation cannot be built.
     """
-    target.only(*OPTIONS)
-    if target.path:
-        raise TargetError(f"target '{target.url}': no file is expected; for example 'sim:?rows=16&cols=32'")
+    target.only(*(() if target.path else OF_CHIP), *OPTIONS)
     options = {name: value for name, value in target.options.items() if name != FLAG}
     if is_path(options.get("device", "")):
         options["device"] = str(Path(options["device"]).resolve())  # the process runs in the checkout
+    if target.path:
+        options["chip"] = str(Path(target.path).resolve())
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
     if target.integer(FLAG, 0, 0, 1):
         arguments.append(f"--{FLAG}")
