@@ -1,24 +1,28 @@
 """Which device model a host knows for the cells of an array."""
 
+from pathlib import Path
+
 from hwctl.crossbar.driver import Crossbar
 from hwctl.devices import presets
+from hwctl.devices.chipfile import SUFFIXES, board_of
 from hwctl.devices.device import Device
 from hwctl.devices.presetfile import is_path
 from hwctl.errors import DeviceError, TargetError
 from hwctl.links.target import Target
-
-EMULATED = ("emulator", "sim")
-"""Schemes whose path is that of a chip's record."""
+from hwctl.protocol.codes import Polarity
 
 
 def device_of(crossbar: Crossbar, given: str | None = None) -> Device:
     """Return the device model of an array's cells.
 
-    given: a preset or the path of a preset file; None: the preset that the board names, or the preset file in the
-    target's option `device`. Raises DeviceError where there is none, and where that file is not what the board has.
+    given: a preset or the path of a preset file or record; None: the preset that the board names, or the file that the
+    target names. Raises DeviceError where there is none, where that file is not what the board has, and where what is
+    given cannot be the board's: a record of another device, or other numbers of drive levels.
     """
     if given is not None:
-        return presets.get(given)
+        device = presets.get(given)
+        check_fits(crossbar, device, given)
+        return device
     named = crossbar.identity.device
     file = _file_of(crossbar.link.url)
     if file is not None:
@@ -32,11 +36,26 @@ def device_of(crossbar: Crossbar, given: str | None = None) -> Device:
         raise DeviceError(f"{error}; name the preset or preset file of the array's cells with --device") from None
 
 
+def check_fits(crossbar: Crossbar, device: Device, name: str) -> None:
+    """Raise DeviceError where a device cannot be that of an array's cells. name: its preset's, or its file."""
+    url, named = crossbar.link.url, crossbar.identity.device
+    if name.endswith(SUFFIXES):
+        measured = board_of(Path(name))
+        if measured and named not in (measured, device.reference):
+            raise DeviceError(f"{name} is the record of a chip of {measured}, {url} has {named}; name its own record")
+    for polarity in (Polarity.SET, Polarity.RESET):
+        its, mine = len(crossbar.drive_levels(polarity)), len(device.levels_of(polarity))
+        if its != mine:
+            raise DeviceError(
+                f"{name} has {mine} {polarity.name} levels, {url} ({named}) has {its}; name the device of its cells"
+            )
+
+
 def _file_of(url: str) -> str | None:
     """Return the file that a target names, such as 'emulator:?device=my.toml' or 'sim:chip7.h5'."""
     try:
         target = Target.parse(url)
     except TargetError:
         return None
-    name = target.path if target.scheme in EMULATED and target.path else target.options.get("device", "")
+    name = target.options.get("device", "") if target.record is None else target.path
     return name if is_path(name) else None

@@ -2,6 +2,7 @@
 
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,14 +54,28 @@ def chip_arrays(chip: Chip) -> tuple[dict[str, Attribute], dict[str, NDArray[np.
 
 def load_chip(path: Path) -> Chip:
     """Return the chip of a record. Raises DeviceError where the file is none, or has no twin."""
-    try:
-        attributes, arrays = read_arrays(path, KIND, FORMAT, "make it with 'hwctl calibrate --out FILE'")
-    except RunError as error:
-        raise DeviceError(str(error)) from None
+    attributes, arrays = _read(path)
     try:
         return _chip(attributes, arrays, sha256(path.read_bytes()).hexdigest()[:DIGEST_DIGITS])
     except (KeyError, ValueError, TypeError) as error:
         raise DeviceError(f"{path} holds no twin ({error}); calibrate the chip again") from None
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    try:
+        return read_arrays(path, KIND, FORMAT, "make it with 'hwctl calibrate --out FILE'")
+    except RunError as error:
+        raise DeviceError(str(error)) from None
+
+
+def stamp(path: Path) -> str:
+    """Return what a record is, as 'DEVICE sha256:DIGEST' of the whole file. Raises DeviceError as `load_chip`."""
+    return f"{load_chip(path).device.name} sha256:{sha256(path.read_bytes()).hexdigest()}"
+
+
+def board_of(path: Path) -> str:
+    """Return the device that the board named on which a record was made, "" where that was not kept."""
+    return str(_read(path)[0].get("device", ""))
 
 
 def load_device(path: Path) -> TabulatedDevice:

@@ -1,7 +1,6 @@
 """The software board in this process: command objects, no encoding."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwctl.devices import presets
@@ -75,7 +74,7 @@ def open_emulator(target: Target) -> InProcessLink:
     seed = target.integer("seed", 0, 0, (1 << 63) - 1)
     layer_values = {name: target.number(name, 0.0, low, high) for name, (low, high) in LAYER_OPTIONS.items()}
     try:
-        chip = load_chip(Path(target.path)) if target.path else _fabricated(target, seed)
+        chip = load_chip(target.record) if target.record else _fabricated(target, seed)
         layers = Layers.build(chip, **layer_values) if any(layer_values.values()) else None
     except DeviceError as error:
         raise TargetError(f"target '{target.url}': {error}") from None

@@ -45,12 +45,12 @@ def port_of(target: Target) -> SimulatedPort:
     A path is that of a chip's record: the gateware holds its digital twin; seed is that of the noise, then.
     Raises TargetError where there is no checkout, a tool is missing, or the simulation cannot be built.
     """
-    target.only(*(() if target.path else OF_CHIP), *OPTIONS)
+    target.only(*(() if target.record else OF_CHIP), *OPTIONS)
     options = {name: value for name, value in target.options.items() if name != FLAG}
     if is_path(options.get("device", "")):
         options["device"] = str(Path(options["device"]).resolve())  # the process runs in the checkout
-    if target.path:
-        options["chip"] = str(Path(target.path).resolve())
+    if target.record:
+        options["chip"] = str(target.record.resolve())
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
     if target.integer(FLAG, 0, 0, 1):
         arguments.append(f"--{FLAG}")

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 from hwctl.errors import TargetError
 from hwctl.links.link import Link
 
 GROUP = "hwctl.boards"
+TWINS = ("emulator", "sim")
+"""Schemes whose path is that of a chip's record."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,11 @@ class Target:
         if not low <= value <= high:
             raise TargetError(f"target '{self.url}': {name}={text}; give a number from {low:g} to {high:g}")
         return value
+
+    @property
+    def record(self) -> Path | None:
+        """Return the file of the chip whose digital twin a board emulates; None where it emulates no record's."""
+        return Path(self.path) if self.scheme in TWINS and self.path else None
 
 
 def open_link(url: str) -> Link:

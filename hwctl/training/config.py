@@ -17,6 +17,8 @@ class TrainConfig:
     task: str = "wbc"
     targets: tuple[str, ...] = ("emulator:",)
     """Target URLs of the arrays that hold the network."""
+    records: tuple[str, ...] = ()
+    """Record of each target's chip as 'DEVICE sha256:DIGEST', "" where it is no digital twin; none: not known."""
     device: str | None = None
     """Preset or preset file with the step curves of the arrays' cells; None: what the arrays name."""
     hidden: tuple[int, ...] | None = None

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from hwctl.crossbar import Crossbar
 from hwctl.crossbar.known import device_of
+from hwctl.devices.chipfile import stamp
 from hwctl.devices.presetfile import is_path, pinned
 from hwctl.devices.steps import StepModel
 from hwctl.errors import DeviceError, RunError
-from hwctl.links.target import Target
+from hwctl.links.target import TWINS, Target
 from hwctl.links.watched import Wrap
 from hwctl.training import optimizers, tasks
 from hwctl.training.config import TrainConfig
@@ -45,18 +46,20 @@ def matrix_shapes(sizes: Sequence[int]) -> list[tuple[int, int]]:
 def resolve(config: TrainConfig) -> TrainConfig:
     """Return the configuration with all that is left to us decided, so that it can be run again.
 
-    A single emulator without a geometry gets the network's size, one without a seed the run's; preset files are pinned
-    to what they hold now. Raises BadInput.
+    A single emulator without a geometry gets the network's size, one without a seed the run's; preset files and
+    records of chips are pinned to what they hold now. Raises BadInput.
     """
     shapes = matrix_shapes(layer_sizes(config))
     targets = [
         _sized(url, shapes, config.seed + n, alone=len(config.targets) == 1) for n, url in enumerate(config.targets)
     ]
+    stamps = tuple(map(_stamp, targets))
     task = tasks.get(config.task)
     rate = task.rate if config.optimizer == "momentum" else optimizers.get(config.optimizer).default_rate
     return replace(
         config,
         targets=tuple(targets),
+        records=stamps if any(stamps) else (),
         device=pinned(config.device) if config.device and is_path(config.device) else config.device,
         hidden=layer_sizes(config)[1:-1],
         activation=config.activation or task.activation,
@@ -70,6 +73,9 @@ def resolve(config: TrainConfig) -> TrainConfig:
 
 def _sized(url: str, shapes: Sequence[tuple[int, int]], seed: int, *, alone: bool) -> str:
     target = Target.parse(url)
+    if target.record is not None:  # found from anywhere
+        url = f"{target.scheme}:{target.record.resolve()}{url.removeprefix(f'{target.scheme}:{target.path}')}"
+        target = Target.parse(url)
     if target.scheme != "emulator":
         return url
     if is_path(target.options.get("device", "")):
@@ -86,6 +92,28 @@ def _sized(url: str, shapes: Sequence[tuple[int, int]], seed: int, *, alone: boo
     return url + ("&" if target.options else "" if url.endswith("?") else "?") + "&".join(added)
 
 
+def _stamp(url: str) -> str:
+    """Return what the record of a target is, "" where it has none. Raises DeviceError where the file is no record."""
+    record = Target.parse(url).record
+    return "" if record is None else stamp(record)
+
+
+def check_records(config: TrainConfig) -> None:
+    """Raise RunError where the record of a target is another one than the run began with.
+
+    A board that is no emulator here, as where it is served, does not say what it was made of.
+    """
+    for url, known in zip(config.targets, config.records, strict=False):
+        if Target.parse(url).scheme not in TWINS:
+            continue
+        found = _stamp(url)
+        if found != known:
+            raise RunError(
+                f"target '{url}' is {found or 'no digital twin'}, and the run began on {known or 'no digital twin'}; "
+                "restore the record, or start a new run"
+            )
+
+
 def largest_weight(config: TrainConfig) -> float:
     """Return the weight of a differential pair at its bounds."""
     return config.largest_weight or tasks.get(config.task).largest_weight
@@ -98,7 +126,11 @@ def load_data(config: TrainConfig) -> Dataset:
 
 
 def open_crossbars(config: TrainConfig, wraps: Sequence[Wrap] = ()) -> list[Crossbar]:
-    """Open every target, with `wraps` around each link. Raises TargetError; what was opened before is closed."""
+    """Open every target, with `wraps` around each link.
+
+    Raises TargetError, and RunError where a twin's record has changed; what was opened before is closed.
+    """
+    check_records(config)
     with ExitStack() as opened:
         crossbars = [
             opened.enter_context(Crossbar.open(url, stream_seed=config.seed, wraps=wraps)) for url in config.targets

@@ -39,6 +39,7 @@ configs = st.builds(
     reread_share=positive,
     pulse_budget=st.none() | sizes,
     data_dir=st.none() | texts,
+    records=st.lists(texts, max_size=3).map(tuple),
 )
 
 

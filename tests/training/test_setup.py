@@ -1,10 +1,16 @@
 """From a configuration to a network on arrays: what is left open is decided once, and what cannot be is refused."""
 
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from hwctl.arrayfile import write_arrays
+from hwctl.devices import presets
+from hwctl.devices.chip import fabricate
+from hwctl.devices.chipfile import FORMAT, KIND, chip_arrays
+from hwctl.devices.tabulated import tabulate
 from hwctl.errors import BadInput, LimitError, RunError, TargetError, TaskError
 from hwctl.links.target import Target
 from hwctl.training import setup, tasks
@@ -66,6 +72,44 @@ def test_an_emulator_that_is_wholly_described_stays_as_it_is(url):
     config = setup.resolve(TrainConfig(targets=(url,)))
     for crossbar in setup.open_crossbars(config):
         assert (crossbar.rows, crossbar.cols) == (64, 64)
+
+
+@pytest.fixture
+def records(tmp_path):
+    """Return the files of two chips."""
+    paths = [tmp_path / "one.h5", tmp_path / "two.h5"]
+    for seed, path in enumerate(paths):
+        chip = fabricate(tabulate(presets.get("neurram"), "mine"), 30, 20, seed)
+        write_arrays(path, KIND, FORMAT, *chip_arrays(chip), {})
+    return paths
+
+
+@pytest.mark.parametrize("scheme", ["emulator", "sim"])
+def test_a_twin_is_pinned_to_the_bytes_of_its_record(records, monkeypatch, scheme):
+    one, two = records
+    monkeypatch.chdir(one.parent)
+    config = setup.resolve(TrainConfig(targets=(f"{scheme}:one.h5?seed=3", "socket://localhost:7000")))
+    assert config.targets[0] == f"{scheme}:{one.resolve()}?seed=3"
+    assert config.records == (f"mine sha256:{sha256(one.read_bytes()).hexdigest()}", "")
+    setup.check_records(config)
+    two.replace(one)
+    with pytest.raises(RunError, match=r"one.h5\?seed=3' is mine sha256:.*, and the run began on mine sha256:"):
+        setup.check_records(config)
+
+
+def test_a_run_goes_on_where_its_record_is_now_and_on_no_other_chip(records):
+    one, two = records
+    config = setup.resolve(TrainConfig(targets=(f"emulator:{one}",)))
+    moved = one.rename(one.with_name("moved.h5"))
+    for crossbar in setup.open_crossbars(config.moved((f"emulator:{moved}?seed=0",))):
+        crossbar.close()
+    for other, says in ((f"emulator:{two}", "is mine sha256"), ("emulator:", "is no digital twin")):
+        with pytest.raises(RunError, match=says):
+            setup.open_crossbars(config.moved((other,)))
+
+
+def test_a_run_on_no_twin_records_none():
+    assert setup.resolve(TrainConfig()).records == ()
 
 
 def test_a_board_that_is_no_emulator_stays_as_it_is():
