@@ -17,6 +17,11 @@ a given drive. They are tuned for this device, on seeds that are not compared, a
 pulses and reads together, which makes it a loop of single pulses, once for the fewest reads. `same band` gives all
 methods the same band in which a reading ends the loop: the tolerance, or what the model-based loop takes, 2.5 standard
 deviations of read noise less.
+
+`model-based, calibrated` calibrates the chip first, with at most 400 pulses a cell, which are printed and not counted
+in its row, and programs with the record: each cell's offset, gain and range, stuck cells, and where the calibration
+left the cells, which saves the reading before the first move. `..., moved since` is the same chip programmed a second
+time, to other targets: there all cells are read first, as always later in a chip's life.
 """
 
 import argparse
@@ -24,15 +29,22 @@ import hashlib
 import statistics
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwctl.calibration.plan import Plan
+from hwctl.calibration.probe import Probe
+from hwctl.calibration.procedure import calibrate
+from hwctl.calibration.record import Record
+from hwctl.calibration.twin import twin
 from hwctl.crossbar import Crossbar
 from hwctl.devices import presets
 from hwctl.devices.chip import fabricate, noise_key
 from hwctl.devices.device import Device
+from hwctl.devices.knownchip import KnownChip, load_known
 from hwctl.devices.presets import neurram
 from hwctl.devices.presets.neurram import NeuRram
 from hwctl.devices.steps import StepModel
@@ -61,6 +73,9 @@ PI_NOISY = (15, 0.02)  # drive level, pulses for an error of one tolerance: see 
 PI_FEW_READS = (9, 0.5)
 PI_QUIET = (3, 0.2)
 OURS = "model-based"
+CALIBRATION = 400  # pulses a cell, at most
+CALIBRATION_AVERAGES = 16
+CALIBRATED_COST = 0.7  # of a pulse in readings: about as many pulses as readings
 
 
 class Setting(NamedTuple):
@@ -88,6 +103,8 @@ class Figures(NamedTuple):
     working_reads: float
     stuck_pulses: float
     rounds: float
+    calibration: tuple[float, float]
+    """Pulses and reads a cell before, not counted in the others."""
     verify: tuple[float, float, float]
     """Yield in %, root mean square and median error in uS of the working cells."""
     later: tuple[tuple[float, float, float], ...]
@@ -114,6 +131,38 @@ def ours(guard: float) -> Method:
     return run
 
 
+class Calibrated:
+    """The model-based loop with the record of the chip."""
+
+    def __init__(self, *, moved: bool) -> None:
+        """Calibrate only, or bring the cells to other targets after that (moved)."""
+        self._moved = moved
+        self._known: KnownChip
+
+    def prepare(self, crossbar: Crossbar, seed: int) -> tuple[float, float]:
+        """Calibrate a chip. Returns what that took: pulses and reads a cell."""
+        probe = Probe(crossbar, crossbar.region(slice(None)), CALIBRATION_AVERAGES, CALIBRATION)
+        found = calibrate(probe, Plan.of(CALIBRATION), np.random.default_rng(seed), str)
+        chip = twin(found, crossbar.identity, probe.shapes, ROWS, COLS, crossbar.read_voltage)
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "chip.h5"
+            Record.of(found, chip, {"device": crossbar.identity.device}).save(path)
+            self._known = load_known(path)
+        status = crossbar.status()
+        if self._moved:
+            others = np.random.default_rng([seed, 2]).uniform(chip.device.g_min, chip.device.g_max, (ROWS, COLS))
+            self(crossbar, others, TOLERANCE, StepModel.of(chip.device), 1)
+        return (status.set_pulses + status.reset_pulses) / (ROWS * COLS), status.reads / (ROWS * COLS)
+
+    def __call__(
+        self, crossbar: Crossbar, targets: Floats, tolerance: float, model: StepModel, averages: int
+    ) -> Result:
+        return model_based(
+            crossbar, targets, tolerance, model=self._known.model, averages=averages, pulse_cost=CALIBRATED_COST,
+            known=self._known, allow_unreachable=True,
+        )  # fmt: skip
+
+
 def opened(device: Device, seed: int, relaxation: float) -> Crossbar:
     chip = fabricate(device, ROWS, COLS, seed, stuck=STUCK)
     layers = Layers.build(chip, relaxation=relaxation) if relaxation else None
@@ -132,9 +181,13 @@ def measure(setting: Setting, method: Method, seed: int, relaxation: float = 0.0
         targets = np.random.default_rng([seed, 1]).uniform(model.g_min, model.g_max, (ROWS, COLS))
         # Which cells work is known to the benchmark alone.
         working = from_words(crossbar.dump().words)["flags"].reshape(ROWS, COLS) == 0
+        before = method.prepare(crossbar, seed) if isinstance(method, Calibrated) else (0.0, 0.0)
+        start = crossbar.status()
         done = method(crossbar, targets, band or setting.tolerance, model, setting.averages)
         status = crossbar.status()
-        assert (status.reads, status.set_pulses + status.reset_pulses) == (done.reads.sum(), done.pulses.sum())
+        assert status.reads - start.reads == done.reads.sum()
+        pulses = status.set_pulses + status.reset_pulses - start.set_pulses - start.reset_pulses
+        assert pulses == done.pulses.sum()
         later = []
         for wait in (0.0, 1.0, 3599.0) if relaxation else (0.0,):
             crossbar.wait(wait)
@@ -142,7 +195,7 @@ def measure(setting: Setting, method: Method, seed: int, relaxation: float = 0.0
             later.append(errors(seen, targets, working, setting.tolerance))
         return Figures(
             done.pulses.mean(), done.reads.mean(), done.pulses[working].mean(), done.reads[working].mean(),
-            done.pulses[~working].mean(), done.rounds,
+            done.pulses[~working].mean(), done.rounds, before,
             errors(done.reading, targets, working, setting.tolerance), tuple(later),
         )  # fmt: skip
 
@@ -165,19 +218,21 @@ def compare(setting: Setting, methods: dict[str, tuple[Method, float | None]], s
     for name, figures in found.items():
         cells = ROWS * COLS
         print(
-            f"  {name:24} {figures.pulses:7.2f} pulses {figures.reads:6.2f} reads a cell "
+            f"  {name:36} {figures.pulses:7.2f} pulses {figures.reads:6.2f} reads a cell "
             f"({figures.pulses * cells:,.0f} and {figures.reads * cells:,.0f} in all), {figures.rounds:.0f} rounds; "
             f"working cells {figures.working_pulses:.2f} and {figures.working_reads:.2f}, "
             f"{figures.stuck_pulses:.0f} pulses a stuck cell"
         )
+        if figures.calibration[0]:
+            print(f"    calibration {figures.calibration[0]:.0f} pulses and {figures.calibration[1]:.0f} reads a cell")
         for label, (good, rms, median) in zip(when, (figures.verify, *figures.later), strict=False):
             print(f"    {label:10} {good:7.3f}% within {setting.tolerance * 1e6:.4g} uS, "
                   f"rms {rms:.3f} uS, median {median:.3f} uS")  # fmt: skip
-    mine = found[next(name for name in found if name.startswith(OURS))]
-    for name, figures in found.items():
-        if not name.startswith(OURS):
-            more = figures.pulses / mine.pulses, figures.reads / mine.reads
-            print(f"  {name} over {OURS}: {more[0]:.2f}x pulses, {more[1]:.2f}x reads")
+    for own in (name for name in found if name.startswith(OURS)):
+        for name, figures in found.items():
+            if not name.startswith(OURS):
+                more = figures.pulses / found[own].pulses, figures.reads / found[own].reads
+                print(f"  {name} over {own}: {more[0]:.2f}x pulses, {more[1]:.2f}x reads")
 
 
 def tune(setting: Setting) -> None:
@@ -218,14 +273,18 @@ def main() -> None:
     }
     seeds = options.seeds
     published = {name: (method, None) for name, method in peers.items()}
+    calibrated = {
+        f"{OURS}, calibrated": (Calibrated(moved=False), None),
+        f"{OURS}, calibrated, moved since": (Calibrated(moved=True), None),
+    }
     band = TOLERANCE - GUARD * NOISY.device.read_noise
     tables = (
-        ("as published", NOISY, published | {OURS: (ours(GUARD), None)}, seeds, 0.0),
+        ("as published", NOISY, published | {OURS: (ours(GUARD), None)} | calibrated, seeds, 0.0),
         ("same band: guarded for none", NOISY, published | {f"{OURS}, no guard": (ours(0.0), None)}, seeds, 0.0),
         ("same band: guarded for all", NOISY,
          {name: (method, band) for name, method in peers.items()} | {OURS: (ours(GUARD), None)}, seeds, 0.0),
-        (f"as published, relaxation {RELAXATION:g} a decade", NOISY, published | {OURS: (ours(GUARD), None)},
-         options.relaxed_seeds, RELAXATION),
+        (f"as published, relaxation {RELAXATION:g} a decade", NOISY,
+         published | {OURS: (ours(GUARD), None)} | calibrated, options.relaxed_seeds, RELAXATION),
         (f"quiet device, {QUIET_AVERAGES} averages", QUIET,
          {"NeuRRAM ramp": (ramp, None), "OpenMENA PI, tuned": (pi_loop(*PI_QUIET), None), OURS: (ours(GUARD), None)},
          seeds, 0.0),

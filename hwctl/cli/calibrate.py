@@ -133,6 +133,7 @@ def calibrate(
             _carry_on(crossbar, region, after)
         probe = Probe(crossbar, region, averages, budget, known)
         about |= {"device": same["device"], "build": same["build"], "row0": region.row0, "col0": region.col0}
+        about |= {"board_rows": crossbar.rows, "board_cols": crossbar.cols}
         _promise(Console(), plan, probe)
         if dry_run:
             return

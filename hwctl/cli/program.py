@@ -1,16 +1,18 @@
 """`hwctl program`: bring cells to wanted conductances or weights, open loop or closed."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hwctl.cli.chiprecord import known_of, model_of, refuse_contradicted
 from hwctl.cli.closedloop import ClosedLoop
 from hwctl.cli.matrixfile import load_csv, load_weights
 from hwctl.cli.output import DEFAULT_TARGET, Averages, Device, Json, Target, write_json
 from hwctl.cli.programmed import errors, key_figures, of_result, show
 from hwctl.cli.watch import LogPulses, Record, watching
-from hwctl.cli.weights import Wish, model_of, program_matrix, refuse_contradictions, refuse_spare
+from hwctl.cli.weights import Wish, program_matrix, refuse_contradictions, refuse_spare
 from hwctl.errors import BadInput
 from hwctl.packages import need
 
@@ -45,12 +47,11 @@ def program(
         ),
     ] = None,
     nearest: Annotated[
-        bool, typer.Option("--nearest", help="Set weights beyond the range as near as they come; they are listed.")
+        bool,
+        typer.Option(
+            "--nearest", help="Set weights beyond the range, or what --chip says of it, as near as they come."
+        ),
     ] = False,
-    chip: Annotated[
-        Path | None,
-        typer.Option("--chip", metavar="FILE.h5", help="Record of the chip: its stuck cells, and every cell's range."),
-    ] = None,
     mapped: Annotated[
         bool, typer.Option("--map", help="Swap rows and outputs so that stuck cells do least harm; print the map.")
     ] = False,
@@ -96,6 +97,18 @@ def program(
         typer.Option("--report", metavar="FILE.html", help="Write a page of plots, and their values as CSV."),
     ] = None,
     device: Device = None,
+    chip: Annotated[
+        Path | None,
+        typer.Option(
+            "--chip", metavar="FILE.h5", help="Record of the chip: the closed loop takes each cell as calibrated."
+        ),
+    ] = None,
+    allow_unreachable: Annotated[
+        bool,
+        typer.Option(
+            "--allow-unreachable", help="With --verify --chip: leave cells alone that cannot reach their conductance."
+        ),
+    ] = False,
     record: Record = None,
     pulse_log: LogPulses = None,
     json: Json = None,
@@ -107,20 +120,18 @@ def program(
     """
     from hwctl.crossbar import Crossbar  # noqa: PLC0415  not needed for --help
 
-    of_weights = {"--scale": scale, "--nearest": nearest, "--chip": chip, "--out": out, "--map": mapped,
-                  "--residual": residual}  # fmt: skip
+    of_weights = {"--scale": scale, "--nearest": nearest, "--out": out, "--map": mapped, "--residual": residual}
     refuse_contradictions(file, weights, of_weights, out)
     refuse_spare(mapped, spare_rows, spare_cols)
     loop = ClosedLoop(tolerance, rounds or ROUNDS, averages, precision, pause, denoise)
-    if precision is not None and weights is None and not verify:
-        raise BadInput("--precision is of a closed loop; add --verify")
+    _refuse_open(weights is not None or verify, {"--precision": precision, "--report": report, "--chip": chip})
     if report is not None:
         need("matplotlib", "--report", "leave it out")
-        if weights is None and not verify:
-            raise BadInput("--report shows what a closed loop reached; add --verify")
+    refuse_contradicted(chip, device, allow_unreachable, weights)
+    known = known_of(chip)
     with watching(record, pulse_log) as wraps:
         if weights is not None:
-            wish = Wish(weights, row, col, scale, nearest, chip, device, mapped, spare_rows, spare_cols, residual)
+            wish = Wish(weights, row, col, scale, nearest, known, device, mapped, spare_rows, spare_cols, residual)
             load_weights(weights)  # before the board is opened
             with Crossbar.open(target, wraps=wraps) as crossbar:
                 result = program_matrix(crossbar, wish, loop, out, report)
@@ -129,14 +140,22 @@ def program(
             wanted = load_csv(file, "conductances in uS") * 1e-6
             with Crossbar.open(target, wraps=wraps) as crossbar:
                 region = crossbar.region(slice(row, row + wanted.shape[0]), slice(col, col + wanted.shape[1]))
-                model = model_of(crossbar, device)
+                model = model_of(crossbar, device, known)
                 if verify:
-                    result = _closed_loop(crossbar, region, wanted, loop.method(model), report, file.name)
+                    method = loop.method(model, known)
+                    result = _closed_loop(crossbar, region, wanted, method, allow_unreachable, report, file.name)
                 else:
                     result = _open_loop(crossbar, region, model, wanted, rounds or 1, averages)
     if json is None:
         show(result)
     write_json(json, {"target": target, **result})
+
+
+def _refuse_open(closed: bool, of_closed: Mapping[str, object]) -> None:
+    """Raise BadInput where options are given that only a closed loop has, and it is none."""
+    given = [name for name, value in of_closed.items() if value is not None]
+    if given and not closed:
+        raise BadInput(f"{', '.join(given)} is of a closed loop; add --verify")
 
 
 def _open_loop(
@@ -160,11 +179,12 @@ def _closed_loop(
     region: "Region",
     wanted: "Floats",
     method: "ModelBased | Fine",
+    allow_unreachable: bool,
     report: Path | None,
     name: str,
 ) -> dict[str, Any]:
     """Program a region to targets (rows, cols) in S until readings are there; return what is shown of it."""
-    done = method.program(crossbar, wanted, region)
+    done = method.program(crossbar, wanted, region, allow_unreachable=allow_unreachable)
     result = {
         "cells": int(wanted.size),
         "tolerance_microsiemens": method.tolerance * 1e6,

@@ -26,13 +26,15 @@ def of_result(
     """
     missed: list[dict[str, Any]] = []
     known: list[dict[str, Any]] = []
+    left = result.unreachable
     for i, j in result.missed():
         row, col = address(i, j)
         cell = {"row": row, "col": col, "reading_siemens": number(result.reading[i, j])}
         if stuck is not None and stuck[i, j]:
             known.append(cell)
         else:
-            missed.append({**cell, "target_siemens": float(targets[i, j])})
+            alone = {} if left is None else {"unreachable": bool(left[i, j])}
+            missed.append({**cell, "target_siemens": float(targets[i, j]), **alone})
     return {
         "reached": int(result.reached.sum()),
         "rounds": result.rounds,
@@ -41,6 +43,7 @@ def of_result(
         "reads": int(result.reads.sum()),
         **errors(result.reading, targets),
         "not_reached": missed,
+        **({} if left is None else {"unreachable": int(left.sum())}),
         **({} if stuck is None else {"stuck": known}),
         **_of_fine(result, address),
     }
@@ -127,7 +130,10 @@ def show(result: dict[str, Any]) -> None:
         )
     if "working" in result:
         _show_weights(console, result)
-    _listed(console, [_missed(cell, _places(result)) for cell in result["not_reached"]])
+    places = _places(result)
+    for alone in (False, True):
+        cells = [cell for cell in result["not_reached"] if cell.get("unreachable", False) == alone]
+        _listed(console, [_missed(cell, places) for cell in cells])
     if "report" in result:
         console.print(f"report: {result['report']}")
 
@@ -195,7 +201,8 @@ def _places(result: dict[str, Any]) -> int:
 def _missed(cell: dict[str, Any], places: int) -> str:
     seen, target = cell["reading_siemens"], cell["target_siemens"]
     found = "beyond the converter" if seen is None else f"{seen * 1e6:.{places}f} uS"
-    return f"not reached: row {cell['row']}, column {cell['col']}: {found}, wanted {target * 1e6:.{places}f} uS"
+    what = "left alone" if cell.get("unreachable") else "not reached"
+    return f"{what}: row {cell['row']}, column {cell['col']}: {found}, wanted {target * 1e6:.{places}f} uS"
 
 
 def _listed(console: Console, texts: list[str]) -> None:

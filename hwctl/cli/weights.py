@@ -7,17 +7,18 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hwctl.cli.chiprecord import bounds_of, known_model
+from hwctl.cli.chiprecord import model_of
 from hwctl.cli.closedloop import ClosedLoop
 from hwctl.cli.matrixfile import load_weights
 from hwctl.cli.programmed import key_figures, number, of_result
-from hwctl.errors import BadInput, DeviceError, LimitError
+from hwctl.errors import BadInput, LimitError
 from hwctl.files import write_file
 from hwctl.packages import need
 
 if TYPE_CHECKING:
     from hwctl.crossbar import Crossbar
     from hwctl.crossbar.results import Floats
+    from hwctl.devices.knownchip import KnownChip
     from hwctl.devices.steps import StepModel
     from hwctl.programming.fine import Fine
     from hwctl.programming.matrix import Programmed
@@ -40,7 +41,7 @@ class Wish:
     scale: float | None
     """uS a unit weight."""
     nearest: bool
-    chip: Path | None
+    known: "KnownChip | None"
     device: str | None
     mapped: bool
     spare_rows: int
@@ -61,10 +62,8 @@ def program_matrix(
 
     weights = load_weights(wish.file)
     region = _region(crossbar, weights, wish)
-    model = model_of(crossbar, wish.device, wish.chip)
-    if wish.chip is not None:
-        model = known_model(wish.chip, model)
-    method = loop.method(model)
+    model = model_of(crossbar, wish.device, wish.known)
+    method = loop.method(model, wish.known)
     bounds = _bounds(crossbar, region, model, wish)
     result: dict[str, Any] = {"weights": str(wish.file)}
     if wish.mapped:
@@ -95,19 +94,6 @@ def program_matrix(
     return result
 
 
-def model_of(crossbar: "Crossbar", device: str | None, chip: Path | None = None) -> "StepModel":
-    """Return the step curves of the array's cells: of a named device, the one that the board names, or the chip's."""
-    from hwctl.crossbar.known import device_of  # noqa: PLC0415
-    from hwctl.devices.steps import StepModel  # noqa: PLC0415
-
-    try:
-        return StepModel.of(device_of(crossbar, device))
-    except DeviceError:
-        if device is not None or chip is None:
-            raise
-        return StepModel.of(device_of(crossbar, str(chip)))
-
-
 def _region(crossbar: "Crossbar", weights: "Floats", wish: Wish) -> "Region":
     rows, own = weights.shape[0] + wish.spare_rows, 2 * weights.shape[1] + wish.spare_cols
     cols = own + (2 * weights.shape[1] if wish.residual else 0)
@@ -125,11 +111,10 @@ def _region(crossbar: "Crossbar", weights: "Floats", wish: Wish) -> "Region":
 
 
 def _bounds(crossbar: "Crossbar", region: "Region", model: "StepModel", wish: Wish) -> "Bounds":
+    from hwctl.programming.calibrated import bounds_of  # noqa: PLC0415
     from hwctl.programming.weights import Bounds  # noqa: PLC0415
 
-    if wish.chip is None:
-        return Bounds.of(model, region.shape)
-    return bounds_of(wish.chip, crossbar, region, model)
+    return Bounds.of(model, region.shape) if wish.known is None else bounds_of(wish.known, crossbar, region)
 
 
 def _given_scale(wish: Wish) -> tuple[float, None] | None:

@@ -54,14 +54,15 @@ def chip_arrays(chip: Chip) -> tuple[dict[str, Attribute], dict[str, NDArray[np.
 
 def load_chip(path: Path) -> Chip:
     """Return the chip of a record. Raises DeviceError where the file is none, or has no twin."""
-    attributes, arrays = _read(path)
+    attributes, arrays = read_record(path)
     try:
         return _chip(attributes, arrays, sha256(path.read_bytes()).hexdigest()[:DIGEST_DIGITS])
     except (KeyError, ValueError, TypeError) as error:
         raise DeviceError(f"{path} holds no twin ({error}); calibrate the chip again") from None
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def read_record(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return attributes and arrays of a record. Raises DeviceError where the file is none, or unreadable."""
     try:
         return read_arrays(path, KIND, FORMAT, "make it with 'hwctl calibrate --out FILE'")
     except RunError as error:
@@ -75,7 +76,7 @@ def stamp(path: Path) -> str:
 
 def board_of(path: Path) -> str:
     """Return the device that the board named on which a record was made, "" where that was not kept."""
-    return str(_read(path)[0].get("device", ""))
+    return str(read_record(path)[0].get("device", ""))
 
 
 def load_device(path: Path) -> TabulatedDevice:

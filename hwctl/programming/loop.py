@@ -25,6 +25,8 @@ class Loop:
         self.open: Mask = np.ones(region.shape, np.bool_)
         self.reading: Floats = np.full(region.shape, np.nan)
         """Last reading of each cell in S; NaN where the converter saturated."""
+        self.unreachable: Mask | None = None
+        """Cells that are left alone by what a calibration says of them; None: there was none."""
         self.reached: Mask = np.zeros(region.shape, np.bool_)
         self._pulses = np.zeros((2, *region.shape), np.int64)
         self._reads = np.zeros(region.shape, np.int64)
@@ -58,7 +60,8 @@ class Loop:
 
     def result(self) -> Result:
         """Return what was done so far."""
-        return Result(self.reached, self.reading, self._pulses[0], self._pulses[1], self._reads, self._rounds)
+        ups, downs = self._pulses
+        return Result(self.reached, self.reading, ups, downs, self._reads, self._rounds, unreachable=self.unreachable)
 
 
 def directions(wish: NDArray[np.float64]) -> Counts:

@@ -10,8 +10,10 @@ from hwctl.crossbar import Crossbar
 from hwctl.crossbar.driver import ALL
 from hwctl.crossbar.levels import levels_of
 from hwctl.crossbar.results import Lines
+from hwctl.devices.knownchip import KnownChip
 from hwctl.devices.steps import StepModel
 from hwctl.errors import LimitError
+from hwctl.programming.calibrated import at_board, begin, refuse_outside_cells
 from hwctl.programming.loop import Loop
 from hwctl.programming.outlook import Outlook
 from hwctl.programming.planner import Planner, outlook_of
@@ -39,6 +41,8 @@ class ModelBased:
     """Conversions of such a reading at most."""
     pause: float = 0.0
     """s between the parts of such a reading."""
+    known: KnownChip | None = None
+    """What a calibration says of each cell; None: cells are any of the device's."""
 
     def __post_init__(self) -> None:
         """Raise LimitError where noise leaves no band, or a number is not above 0."""
@@ -73,26 +77,33 @@ class ModelBased:
         *,
         chosen: Mask | None = None,
         pulse_limit: ArrayLike | None = None,
+        allow_unreachable: bool = False,
     ) -> Result:
         """Bring the cells of a region to targets (rows, cols) in S.
 
         chosen: which cells (rows, cols), default all; targets of others are not looked at, and they count as not
         reached. pulse_limit: pulses that a cell may take at most, one number or (rows, cols); a cell is left where its
-        next move would take more. Raises LimitError where a target is outside the model's range; then nothing was
-        pulsed.
+        next move would take more. allow_unreachable: leave cells alone whose targets are outside their own calibrated
+        ranges. Raises LimitError where a target is outside the model's range, or outside the range of a calibrated
+        cell that moves; then nothing was pulsed. Calibrated cells that do not move get no pulse.
         """
-        model = self.model
-        region = crossbar.region(rows, cols)
+        model, region = self.model, crossbar.region(rows, cols)
         wanted = np.asarray(targets, np.float64)
         if chosen is not None and wanted.shape == region.shape:
             wanted = np.where(chosen, wanted, model.g_min)
         region, wanted = checked_targets(crossbar, wanted, region, ALL)
-        refuse_outside(wanted, model.g_min, model.g_max, region, "the device's range")
-        planner = Planner(model, self.outlook, self.noise, self.pulse_cost, region.shape)
+        cells = None if self.known is None else at_board(self.known, crossbar, region)
         loop = self._loop(crossbar, region)
         if chosen is not None:
             loop.open &= chosen
-        loop.read(averages=self.averages)
+        if cells is None:
+            refuse_outside(wanted, model.g_min, model.g_max, region, "the device's range")
+            loop.read(averages=self.averages)
+        else:
+            if not allow_unreachable:
+                refuse_outside_cells(cells, wanted, self.band, loop.open, region)
+            begin(loop, cells, self._still(crossbar, cells, region), wanted, self.band, self.averages)
+        planner = Planner(model, self.outlook, self.noise, self.pulse_cost, region.shape, cells)
         for _ in range(self.rounds):
             loop.close(loop.open & (np.abs(loop.reading - wanted) <= self.band))
             loop.open &= ~planner.hopeless(wanted - loop.reading)
@@ -108,6 +119,12 @@ class ModelBased:
             planner.learn(counts, levels, before, loop.reading)
         loop.close(loop.open & (np.abs(loop.reading - wanted) <= self.band))
         return loop.result()
+
+    def _still(self, crossbar: Crossbar, cells: KnownChip, region: Region) -> Mask:
+        """Return which cells (rows, cols) were not pulsed since the record, and are known well enough by it."""
+        if self.precision is not None:
+            return np.zeros(region.shape, np.bool_)
+        return np.asarray(crossbar.pulse_counts(region) == cells.pulses)
 
     def _loop(self, crossbar: Crossbar, region: Region) -> Loop:
         if self.precision is None:
@@ -128,6 +145,8 @@ def model_based(
     pulse_cost: float = 0.2,
     rounds: int = 40,
     averages: int = 1,
+    known: KnownChip | None = None,
+    allow_unreachable: bool = False,
 ) -> Result:
     """Bring each cell to its target in few moves; all cells of the region at once.
 
@@ -138,8 +157,10 @@ def model_based(
     model: step curves of the device. targets (rows, cols) and tolerance: S. guard: standard deviations of read noise by
     which the band is narrower in which a reading ends the loop, so that the cell itself is within the tolerance.
     pulse_cost: of a pulse in readings; lower gives fewer readings and more pulses. rounds: moves of a cell at most.
-    averages: conversions of one reading, a power of two. Raises LimitError where a target is outside the model's
-    range or noise leaves no band; then nothing was pulsed.
+    averages: conversions of one reading, a power of two. known: the cells of a calibrated chip, with `model` its own;
+    allow_unreachable: as in `ModelBased.program`. Raises LimitError where a target is outside the model's range, or
+    that of a calibrated cell, or noise leaves no band, DeviceError where the record is another chip's; then nothing
+    was pulsed.
     """
-    method = ModelBased(model, tolerance, guard, pulse_cost, rounds, averages)
-    return method.program(crossbar, targets, rows, cols)
+    method = ModelBased(model, tolerance, guard, pulse_cost, rounds, averages, known=known)
+    return method.program(crossbar, targets, rows, cols, allow_unreachable=allow_unreachable)

@@ -1,6 +1,6 @@
 """What a closed loop of pulses and readings did to each cell, the same for every method, and a check later."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -35,6 +35,8 @@ class Result:
     """Conversions: a reading of n averages counts n."""
     rounds: int
     """Times that the whole region was gone through with pulses; 0 where a board ran the loop and did not say."""
+    unreachable: Mask | None = field(default=None, kw_only=True)
+    """The cell was left alone: by its calibration it does not come near its target. None: nothing was calibrated."""
 
     @property
     def pulses(self) -> Counts:
@@ -43,7 +45,7 @@ class Result:
 
     def part(self: "Some", at: tuple[NDArray[np.int64], ...]) -> "Some":
         """Return that of some cells, as an index of arrays (rows, cols) gives them."""
-        every: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        every: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
         every |= {name: value[at] for name, value in every.items() if isinstance(value, np.ndarray)}
         return type(self)(**every)
 
@@ -76,10 +78,12 @@ def checked_targets(crossbar: Crossbar, targets: ArrayLike, rows: Lines, cols: L
     return region, wanted
 
 
-def refuse_outside(wanted: Floats, low: ArrayLike, high: ArrayLike, region: Region, whose: str) -> None:
+def refuse_outside(
+    wanted: Floats, low: ArrayLike, high: ArrayLike, region: Region, whose: str, or_else: str = ""
+) -> None:
     """Raise LimitError that names the cells whose targets are not within low to high, each (rows, cols) or one, in S.
 
-    whose: whose range that is. NaN is outside.
+    whose: whose range that is; or_else: what can be done instead of correcting them. NaN is outside.
     """
     low, high = np.broadcast_to(low, wanted.shape), np.broadcast_to(high, wanted.shape)
     outside = np.argwhere(~((wanted >= low) & (wanted <= high)))
@@ -88,9 +92,11 @@ def refuse_outside(wanted: Floats, low: ArrayLike, high: ArrayLike, region: Regi
     i, j = outside[0]
     places = ", ".join(f"({region.row0 + r}, {region.col0 + c})" for r, c in outside[:NAMED].tolist())
     more = f" and {len(outside) - NAMED} more" if len(outside) > NAMED else ""
+    else_ = f", {or_else}" if or_else else ""
     raise LimitError(
         f"{len(outside)} targets are outside {whose}, first {wanted[i, j] * 1e6:.4g} uS where it is "
-        f"{low[i, j] * 1e6:.4g} to {high[i, j] * 1e6:.4g} uS; correct cells {places}{more}; nothing was pulsed"
+        f"{low[i, j] * 1e6:.4g} to {high[i, j] * 1e6:.4g} uS; correct cells {places}{more}{else_}; "
+        "nothing was pulsed"
     )
 
 

@@ -84,6 +84,60 @@ def test_program_verify_reaches_its_targets_and_lists_cells_that_do_not_move(run
     assert out.count("not reached: row") == len(found["not_reached"])
 
 
+@pytest.fixture
+def chip(run):
+    """Calibrate a board in the folder of the test. Returns its URL and the options that name targets and record."""
+    board = "emulator:?device=neurram&rows=6&cols=8&seed=4&stuck=0.1"
+    assert run("calibrate", "-t", board, "-o", "chip.h5")[0] == 0
+    return board, ("program", "targets.csv", "--verify", "--chip", "chip.h5", "--row", "1", "--col", "1")
+
+
+def test_program_verify_leaves_cells_alone_that_the_record_calls_stuck(run, chip, tmp_path):
+    board, asked = chip
+    np.savetxt(tmp_path / "targets.csv", np.random.default_rng(1).uniform(4, 36, (5, 7)), delimiter=",", fmt="%.3f")
+    code, _, _ = run(*asked, "--target", board, "--json", "done.json")
+    found = results(tmp_path / "done.json")
+    assert code == 0
+    assert found["unreachable"] == len(found["not_reached"]) > 0
+    assert found["reached"] + found["unreachable"] == found["cells"] == 35
+    code, out, _ = run(*asked, "--target", board)
+    assert out.count("left alone: row") == found["unreachable"]
+
+
+def test_program_verify_refuses_what_a_cell_of_the_record_does_not_reach(run, chip, tmp_path):
+    board, asked = chip
+    (tmp_path / "targets.csv").write_text("45,20\n20,20\n")
+    code, _, err = run(*asked, "--target", board)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "their cells' own ranges in chip.h5" in err
+    assert "correct cells (1, 1), or allow unreachable cells; nothing was pulsed" in err
+    code, out, _ = run(*asked, "--target", board, "--allow-unreachable")
+    assert code == 0
+    assert "left alone: row 1, column 1" in out
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("emulator:?device=ecram&rows=6&cols=8", "chip.h5 is the record of a chip of neurram"),
+        ("emulator:?device=neurram&rows=8&cols=8", "record of a board of 6 x 8 cells, this one has 8 x 8"),
+    ],
+)
+def test_program_verify_names_the_record_of_another_board(run, chip, tmp_path, target, says):
+    (tmp_path / "targets.csv").write_text("20,20\n")
+    code, _, err = run(*chip[1], "--target", target)
+    assert (code, err.count("\n")) == (1, 1)
+    assert says in err
+
+
+@pytest.mark.parametrize("options", [("--chip", "chip.h5"), ("--verify", "--allow-unreachable")])
+def test_a_record_goes_with_the_closed_loop(run, tmp_path, options):
+    (tmp_path / "targets.csv").write_text("20,20\n")
+    code, _, err = run("program", "targets.csv", *options)
+    assert code == 1
+    assert "; add --" in err
+
+
 def test_program_verify_takes_a_wider_tolerance_with_fewer_pulses(run, tmp_path):
     (tmp_path / "targets.csv").write_text("20,30,35\n10,15,25\n")
     pulses = []

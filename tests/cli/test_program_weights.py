@@ -229,7 +229,7 @@ def test_weights_beyond_the_range_are_set_as_near_as_they_come_where_that_is_wis
 def test_a_record_of_another_chip_or_region_is_refused(run, weights):
     small = "emulator:?device=neurram&rows=6&cols=6&seed=3"
     assert run("calibrate", "-o", "small.h5", "--target", small)[0] == 0
-    for target, says in ((CHIP, "holds rows 0:6"), ("emulator:?device=linear", "was measured on neurram")):
+    for target, says in ((CHIP, "a board of 6 x 6 cells"), ("emulator:?device=linear", "a chip of neurram")):
         code, _, err = run("program", "--weights", "w.npy", "--chip", "small.h5", "--target", target)
         assert code == 1
         assert says in err

@@ -5,9 +5,11 @@ import pytest
 
 from hwctl.devices import presets
 from hwctl.devices.steps import StepModel
-from hwctl.programming.response import Belief, train
+from hwctl.programming.moves import train
+from hwctl.programming.response import Belief, Prior
 
 US = 1e-6
+NOISE = np.array([0.1 * US])
 
 
 def model_of(device):
@@ -38,12 +40,12 @@ def test_long_trains_keep_to_the_curve_and_never_pass_where_it_ends():
 @pytest.mark.parametrize("offset", [-3, 0, 2])
 def test_an_offset_of_drive_levels_is_found(offset):
     model = model_of("neurram")
-    belief = Belief(model, 1)
+    belief = Belief(model, Prior.of_pool(model, 1))
     assert belief.hypotheses[0].shifted
     cell = np.array([0])
     for start in (10, 14, 17, 20):
         step = model.means[0][12 + offset, model.index(np.array([start * US]))]
-        belief.observe(0, cell, np.array([12]), np.array([1]), step, np.array([start * US]), 0.1 * US)
+        belief.observe(0, cell, np.array([12]), np.array([1]), step, np.array([start * US]), NOISE)
     weights = belief.weights(0, cell)[0]
     mean = weights @ belief.hypotheses[0].offsets[:-1]
     assert mean == pytest.approx(offset, abs=1.0)
@@ -54,23 +56,29 @@ def test_an_offset_of_drive_levels_is_found(offset):
 @pytest.mark.parametrize("gain", [0.7, 1.3])
 def test_a_gain_is_found_where_there_are_few_levels(gain):
     model = model_of("tiox-passive")
-    belief = Belief(model, 1)
+    belief = Belief(model, Prior.of_pool(model, 1))
     assert not belief.hypotheses[0].shifted
     cell = np.array([0])
     for start in (15, 20, 25, 30):
         step = 3 * gain * model.means[0][0, model.index(np.array([start * US]))]
-        belief.observe(0, cell, np.array([0]), np.array([3]), step, np.array([start * US]), 0.05 * US)
+        belief.observe(0, cell, np.array([0]), np.array([3]), step, np.array([start * US]), NOISE / 2)
     assert belief.weights(0, cell)[0] @ belief.hypotheses[0].gains[:-1] == pytest.approx(gain, abs=0.12)
 
 
 def test_a_cell_that_never_moves_is_taken_for_stuck_and_one_that_moves_is_not():
     model = model_of("neurram")
-    belief = Belief(model, 2)
+    belief = Belief(model, Prior.of_pool(model, 2))
     cells = np.array([0, 1])
     for _ in range(3):
         step = model.means[0][12, model.index(np.array([10 * US]))].item()
         belief.observe(
-            0, cells, np.array([12, 12]), np.array([4, 4]), np.array([0.0, 4 * step]), np.full(2, 10 * US), 0.1 * US
+            0,
+            cells,
+            np.array([12, 12]),
+            np.array([4, 4]),
+            np.array([0.0, 4 * step]),
+            np.full(2, 10 * US),
+            NOISE[[0, 0]],
         )
     assert belief.stuck(0)[0] > 0.9
     assert belief.stuck(0)[1] < 0.05
