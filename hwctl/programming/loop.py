@@ -46,9 +46,17 @@ class Loop:
         self.reached |= reached
         self.open &= ~reached
 
-    def pulse(self, counts: Counts, levels: Counts) -> None:
-        """Send signed counts (rows, cols), each cell at its own level of the shapes of its polarity."""
+    def pulse(self, counts: Counts, levels: Counts, reset: int | None = None, again: Mask | None = None) -> None:
+        """Send signed counts (rows, cols), each cell at its own level of the shapes of its polarity.
+
+        reset: level of one RESET that goes to the cells `again` (rows, cols) before; None: to none.
+        """
         self._rounds += 1
+        if again is not None and again.any():
+            self._send(-again.astype(np.int64), np.full(again.shape, reset))
+        self._send(counts, levels)
+
+    def _send(self, counts: Counts, levels: Counts) -> None:
         for polarity, sign in ((Polarity.SET, 1), (Polarity.RESET, -1)):
             self._pulses[polarity] += np.maximum(sign * counts, 0)
         pulse_at(self._crossbar, self._shapes, counts, levels, self._region)

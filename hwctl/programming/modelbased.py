@@ -16,7 +16,7 @@ from hwctl.errors import LimitError
 from hwctl.programming.calibrated import at_board, begin, refuse_outside_cells
 from hwctl.programming.loop import Loop
 from hwctl.programming.outlook import Outlook
-from hwctl.programming.planner import Planner, outlook_of
+from hwctl.programming.planner import Move, Planner, outlook_of
 from hwctl.programming.precise import MOST, PreciseLoop
 from hwctl.programming.result import Mask, Result, checked_targets, refuse_outside
 from hwctl.protocol.packing import Region
@@ -109,14 +109,14 @@ class ModelBased:
             loop.open &= ~planner.hopeless(wanted - loop.reading)
             if not loop.open.any():
                 break
-            counts, levels = planner.plan(loop.open, loop.reading, wanted)
+            move = planner.plan(loop.open, loop.reading, wanted)
             if pulse_limit is not None:
-                loop.open &= loop.pulses + np.abs(counts) <= np.asarray(pulse_limit, np.int64)
-                counts = np.where(loop.open, counts, 0)
+                loop.open &= loop.pulses + move.pulses <= np.asarray(pulse_limit, np.int64)
+                move = Move(np.where(loop.open, move.counts, 0), move.levels, move.again & loop.open)
             before = loop.reading.copy()
-            loop.pulse(counts, levels)
+            loop.pulse(move.counts, move.levels, model.usual[1], move.again)
             loop.read(averages=self.averages)
-            planner.learn(counts, levels, before, loop.reading)
+            planner.learn(move, before, loop.reading)
         loop.close(loop.open & (np.abs(loop.reading - wanted) <= self.band))
         return loop.result()
 

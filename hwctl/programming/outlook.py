@@ -57,10 +57,10 @@ class Outlook:
         outlook = cls(_table(after, value), targets, band, widest)
         options = outlook._options(model, noise, pulse_cost)
         for _ in range(ITERATIONS):
-            before, value = value, value.copy()
+            before, value = value, np.where(np.abs(above) > 0, WORST, np.zeros_like(value))
             for states, costs, places in options:
                 flat = (costs + outlook.table[places]).min(axis=(0, 1))
-                value.reshape(-1)[states] = np.minimum(flat, WORST)
+                value.reshape(-1)[states] = np.minimum(flat, value.reshape(-1)[states])
             outlook = cls(_table(after, value), targets, band, widest)
             if np.abs(value - before).max() < SETTLED:
                 break
@@ -90,14 +90,25 @@ class Outlook:
         start = np.clip(target + above, model.g_min, model.g_max)
         found: list[Options] = []
         for polarity, states in ((0, np.flatnonzero(above < 0)), (1, np.flatnonzero(above > 0))):
-            wanted, here, ones = target[states], start[states], np.ones(states.size)
-            every = np.arange(len(model.levels[polarity]))[:, None]
-            number = moves.numbers(model, polarity, every, ones, here, wanted)
-            moved, variance = moves.train(model, polarity, every, here, number, ones)
-            near = np.broadcast_to(self.near(wanted), moved.shape)
-            places = self._places(near, here + moved - wanted, np.sqrt(variance + noise**2))
-            found.append((states, 1.0 + pulse_cost * number, places))
+            for way in moves.ways(model, polarity, self.band):
+                costs, places = self._way(model, way, start[states], target[states], noise, pulse_cost)
+                found.append((states, costs, places))
         return found
+
+    def _way(
+        self, model: StepModel, way: moves.Way, start: Floats, target: Floats, noise: float, pulse_cost: float
+    ) -> tuple[Floats, tuple[Ints, Ints, Ints]]:
+        """Return what moves from `start` cost with the reading after them, and where in the table they lead."""
+        ones, before, more = np.ones(start.size), np.zeros(start.size), 0
+        if way is moves.Way.AGAIN:
+            start, before = moves.bottom(model, np.full(start.size, model.usual[1]), start, ones)
+            more = 1
+        every = np.arange(len(model.levels[way.polarity]))[:, None]
+        number = moves.numbers(model, way.polarity, every, ones, start, target)
+        moved, variance = moves.train(model, way.polarity, every, start, number, ones)
+        near = np.broadcast_to(self.near(target), moved.shape)
+        places = self._places(near, start + moved - target, np.sqrt(before + variance + noise**2))
+        return np.asarray(1.0 + pulse_cost * (number + more)), places
 
 
 def _axis(count: int, widest: float) -> Floats:

@@ -144,17 +144,19 @@ class Belief:
 
     def observe(
         self, polarity: int, cells: NDArray[np.int64], levels: Counts, number: Counts, moved: Floats, start: Floats,
-        noise: Floats,
+        noise: Floats, still: Floats | float = 0.0,
     ) -> None:  # fmt: skip
         """Learn from trains of one polarity, each array (cells,).
 
-        moved: S, read change from `start` in S; noise: S, standard deviation of that reading of change.
+        moved: S, read change from `start` in S; noise: S, standard deviation of that reading of change; still: S,
+        what a cell that did not move at all shows, where it was believed to start elsewhere.
         """
         model, tried = self._model, self.hypotheses[polarity]
         offsets = self.offsets(cells)[:, None] + tried.offsets
         seen = np.clip(levels[:, None] + offsets, 0, len(model.levels[polarity]) - 1)
         gains = self.gains(polarity, cells)[:, None] * tried.gains
         expected, variance = train(model, polarity, seen, start[:, None], number[:, None], gains)
+        expected[:, -1] = still
         variance += noise[:, None] ** 2 + (1e-3 * (model.g_max - model.g_min)) ** 2  # of what the curves do not say
         likelihood = np.exp(-0.5 * (moved[:, None] - expected) ** 2 / variance) / np.sqrt(variance)
         likelihood += OUTLIER * likelihood.max(axis=1, keepdims=True) + 1e-300

@@ -33,7 +33,7 @@ def test_it_brings_every_device_to_its_targets(device):
     done = model_based(lab.crossbar, lab.targets, tolerance, model=lab.model, averages=averages)
     assert done.reached[lab.works].mean() >= yields
     assert (np.abs(done.reading - lab.targets)[done.reached] <= tolerance).all()
-    most = 12 if lab.model.one_way else 4  # an overshoot costs a one-way device the whole way
+    most = 9 if device == "pcm" else 4  # one of its pulses scatters by three times the tolerance
     assert np.median(done.reads[lab.works]) <= most * averages
     agrees_with_the_board(lab, done)
 
@@ -48,7 +48,7 @@ def test_it_takes_a_third_of_the_pulses_and_readings_of_a_ramp():
     assert (np.abs(held - lab.targets) <= US)[lab.works].mean() > 0.995
 
 
-@pytest.mark.parametrize("device", ["neurram", "tiox-passive", "hfox-1t1r"])
+@pytest.mark.parametrize("device", ["neurram", "tiox-passive", "hfox-1t1r", "pcm"])
 def test_stuck_cells_are_given_up_after_a_few_pulses_and_listed(device):
     lab = bench(device, stuck=0.2)
     done = model_based(lab.crossbar, lab.targets, 2 * US, model=lab.model)
@@ -126,6 +126,30 @@ def test_no_cell_takes_more_pulses_than_its_limit():
     assert (done.pulses <= limit).all()
     assert 0.3 < done.reached.mean() < 1.0
     agrees_with_the_board(lab, done)
+
+
+@pytest.mark.parametrize("device", ["hfox-1t1r", "pcm"])
+def test_what_is_too_high_on_a_one_way_device_is_not_read_at_the_bottom(device):
+    lab = bench(device)
+    span = lab.model.g_max - lab.model.g_min
+    model_based(lab.crossbar, np.full(lab.targets.shape, lab.model.g_min + 0.8 * span), 0.1 * span, model=lab.model)
+    high = lab.crossbar.read(averages=16) > lab.model.g_min + 0.6 * span
+    before = lab.crossbar.pulse_counts()
+    done = model_based(lab.crossbar, np.full(high.shape, 0.25 * span), 0.02 * span, model=lab.model, rounds=1)
+    assert high.sum() > 50
+    assert (done.reset_pulses[high] == 1).all()
+    assert (done.set_pulses[high] >= 1).all()
+    assert (done.reads[high] == 2).all()
+    np.testing.assert_array_equal(lab.crossbar.pulse_counts() - before, done.pulses)
+
+
+def test_a_reset_that_goes_before_counts_for_the_limit_of_pulses():
+    lab = bench("hfox-1t1r")
+    low = np.full(lab.targets.shape, 20 * US)
+    done = ModelBased(lab.model, 5 * US, averages=4).program(lab.crossbar, low, pulse_limit=1)
+    assert (done.pulses <= 1).all()
+    done = ModelBased(lab.model, 5 * US, averages=4).program(lab.crossbar, low, pulse_limit=2)
+    assert done.pulses.max() == 2
 
 
 # -- bad input -----------------------------------------------------------------------------------------------------
