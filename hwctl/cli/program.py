@@ -49,7 +49,8 @@ def program(
     nearest: Annotated[
         bool,
         typer.Option(
-            "--nearest", help="Set weights beyond the range, or what --chip says of it, as near as they come."
+            "--nearest",
+            help="Set weights beyond their cells' ranges as near as they come, and list them; else refused.",
         ),
     ] = False,
     mapped: Annotated[
@@ -100,13 +101,17 @@ def program(
     chip: Annotated[
         Path | None,
         typer.Option(
-            "--chip", metavar="FILE.h5", help="Record of the chip: the closed loop takes each cell as calibrated."
+            "--chip",
+            metavar="FILE.h5",
+            help="Record of the chip, for --verify and --weights: how each cell steps, its range, and if it is stuck.",
         ),
     ] = None,
     allow_unreachable: Annotated[
         bool,
         typer.Option(
-            "--allow-unreachable", help="With --verify --chip: leave cells alone that cannot reach their conductance."
+            "--allow-unreachable",
+            help="With --verify --chip: leave cells alone whose conductance is beyond their range, and list them; else "
+            "refused. Weights have --nearest.",
         ),
     ] = False,
     record: Record = None,

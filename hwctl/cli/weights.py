@@ -65,6 +65,8 @@ def program_matrix(
     model = model_of(crossbar, wish.device, wish.known)
     method = loop.method(model, wish.known)
     bounds = _bounds(crossbar, region, model, wish)
+    # Before a pulse is sent: a record may not hold the columns behind.
+    second = _behind(crossbar, region, weights, model, wish) if wish.residual else None
     result: dict[str, Any] = {"weights": str(wish.file)}
     if wish.mapped:
         rng = np.random.default_rng(0)  # of the search: the same weights on the same chip get the same map
@@ -79,7 +81,7 @@ def program_matrix(
         if not wish.nearest:
             refuse_beyond(weights, k, bounds)
         done = program_weights(crossbar, weights, k, region, method, bounds, LineMap.straight(*weights.shape))
-    corrected = _correct(crossbar, done, wish, loop, method) if wish.residual else None
+    corrected = None if second is None else _correct(crossbar, done, *second, loop, method)
     result |= _summary(done, loop.tolerance, done.effective if corrected is None else corrected.effective)
     if corrected is not None:
         result["residual"] = _residual_summary(corrected)
@@ -139,16 +141,27 @@ def _map_summary(found: "Remapped") -> dict[str, Any]:
     }
 
 
+def _behind(
+    crossbar: "Crossbar", region: "Region", weights: "Floats", model: "StepModel", wish: Wish
+) -> tuple["Region", "Bounds"]:
+    """Return the region of a residual, behind the matrix', and what its cells can show."""
+    behind = slice(region.col1, region.col1 + 2 * weights.shape[1])
+    second = crossbar.region(slice(region.row0, region.row1), behind)
+    return second, _bounds(crossbar, second, model, wish)
+
+
 def _correct(
-    crossbar: "Crossbar", done: "Programmed", wish: Wish, loop: ClosedLoop, method: "ModelBased | Fine"
+    crossbar: "Crossbar",
+    done: "Programmed",
+    region: "Region",
+    bounds: "Bounds",
+    loop: ClosedLoop,
+    method: "ModelBased | Fine",
 ) -> "Corrected":
-    """Program the residual into the columns behind the matrix."""
+    """Program the residual into a region."""
     from hwctl.programming.precise import resolution  # noqa: PLC0415
     from hwctl.programming.residual import program_residual  # noqa: PLC0415
 
-    first = done.region.col1
-    region = crossbar.region(slice(done.region.row0, done.region.row1), slice(first, first + 2 * done.weights.shape[1]))
-    bounds = _bounds(crossbar, region, method.model, wish)
     usual = max(method.model.read_noise / AVERAGED, resolution(crossbar) / AVERAGED)
     precision = usual if loop.precision is None else loop.precision * 1e-6
     return program_residual(crossbar, done, region, method, bounds, precision, pause=loop.pause)

@@ -203,8 +203,9 @@ class _Work:
     def result(self, mask: Mask) -> FineResult:
         within = mask & (np.abs(self.reading - self.wanted) <= self._method.tolerance) & ~self._unquiet
         denoised = self._ever & ~self.noisy & (QUIETENED * self._noise**2 < self._worst**2)
+        left = None if self._unreachable is None else self._unreachable & ~within
         sets, resets, reads = self._spent
         return FineResult(
             within, self.reading, sets, resets, reads, self._rounds, self._error, self._unquiet,
-            self._ever & ~denoised, denoised, unreachable=self._unreachable,
+            self._ever & ~denoised, denoised, unreachable=left,
         )  # fmt: skip

@@ -99,8 +99,9 @@ def write_program_report(
 
 def _cells(place: Mapping[str, NDArray[Any]], result: Result, targets: NDArray[np.float64]) -> Table:
     fine = {"standard_error_uS": result.error * US, "noisy": result.noisy} if isinstance(result, FineResult) else {}
+    left = {} if result.unreachable is None else {"unreachable": result.unreachable}
     return _flat("cells", {
-        **place, **fine, "target_uS": targets * US, "reading_uS": result.reading * US,
+        **place, **fine, **left, "target_uS": targets * US, "reading_uS": result.reading * US,
         "error_uS": (result.reading - targets) * US, "reached": result.reached, "set_pulses": result.set_pulses,
         "reset_pulses": result.reset_pulses, "pulses": result.pulses, "reads": result.reads,
     })  # fmt: skip

@@ -116,6 +116,28 @@ def test_program_verify_refuses_what_a_cell_of_the_record_does_not_reach(run, ch
     assert "left alone: row 1, column 1" in out
 
 
+def test_program_precision_leaves_cells_alone_that_the_record_calls_stuck(run, chip, tmp_path):
+    board, asked = chip
+    np.savetxt(tmp_path / "targets.csv", np.full((5, 7), 20.0), delimiter=",", fmt="%.3f")
+    more = ("--tolerance", "0.1", "--precision", "0.02", "--target", board, "--report", "page.html")
+    assert run(*asked, *more, "--json", "done.json")[0] == 0
+    found = results(tmp_path / "done.json")
+    assert found["reached"] + found["unreachable"] == found["cells"] == 35
+    assert all(cell["unreachable"] for cell in found["not_reached"])
+    with (tmp_path / "page" / "cells.csv").open() as file:
+        alone = [row for row in csv.DictReader(file) if row["unreachable"] == "1"]
+    assert len(alone) == found["unreachable"] > 0
+    assert {(row["pulses"], row["reads"]) for row in alone} == {("0", "0")}
+
+
+def test_program_verify_lists_as_many_unreachable_cells_as_a_terminal_shows(run, chip, tmp_path):
+    board, asked = chip
+    (tmp_path / "targets.csv").write_text("45,45,45,45,45,45,45\n" * 5)
+    out = run(*asked, "--target", board, "--allow-unreachable")[1]
+    assert out.count("left alone: row") == 20
+    assert "and 15 more: --json lists them all" in out
+
+
 @pytest.mark.parametrize(
     ("target", "says"),
     [

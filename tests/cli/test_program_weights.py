@@ -4,6 +4,7 @@ import csv
 import json
 import re
 
+import h5py
 import numpy as np
 import pytest
 
@@ -65,6 +66,7 @@ def test_a_record_tells_which_cells_are_stuck_and_their_partners_make_up_for_the
         assert run(*asked, "--json", f"{name}.json")[0] == 0
         rms[name] = results(tmp_path / f"{name}.json")["weight_error_rms"]
     found = results(tmp_path / "known.json")
+    assert found["unreachable"] == 0
     assert rms["known"] < 0.7 * rms["blind"]
     assert len(found["stuck"]) == found["cells"] - found["working"] > 3
     assert found["reached_working"] == found["working"]
@@ -190,6 +192,8 @@ def test_weights_that_cannot_be_used_are_refused_in_one_line(run, tmp_path, arra
         (("--weights", "w.npy", "--scale", "100"), "weights are beyond what their cells can show, first"),
         (("--weights", "w.npy", "--tolerance", "0.01"), "give a wider tolerance or more averages"),
         (("--weights", "w.npy", "--chip", "gone.h5"), "gone.h5"),
+        (("--weights", "w.npy", "--chip", "gone.h5", "--device", "pcm"), "leave --device out"),
+        (("--weights", "w.npy", "--allow-unreachable"), "--nearest sets weights"),
         (("t.csv", "--residual"), "--residual is of weights"),
         (("t.csv", "--map"), "--map is of weights"),
         (("t.csv", "--precision", "0.1"), "add --verify"),
@@ -233,6 +237,18 @@ def test_a_record_of_another_chip_or_region_is_refused(run, weights):
         code, _, err = run("program", "--weights", "w.npy", "--chip", "small.h5", "--target", target)
         assert code == 1
         assert says in err
+
+
+def test_a_record_without_the_columns_of_the_residual_is_refused_before_a_pulse(run, tmp_path, weights):
+    wide = "emulator:?device=neurram&rows=12&cols=20&seed=3"
+    assert run("calibrate", "-o", "left.h5", "--cols", "0:10", "--target", wide)[0] == 0
+    asked = ("program", "--weights", "w.npy", "--chip", "left.h5", "--target", wide, "--pulse-log", "p.h5")
+    code, _, err = run(*asked, "--residual")
+    assert code == 1
+    assert "columns 10:20 are not all in left.h5" in err
+    with h5py.File(tmp_path / "p.h5") as log:
+        assert not log["count"].size
+    assert run(*asked)[0] == 0
 
 
 def test_a_long_list_ends_with_how_many_more_there_are(run, weights):

@@ -66,6 +66,17 @@ def test_what_has_no_range_does_not_move():
     np.testing.assert_array_equal(np.argwhere(replace(chip, high=high).stuck), [[0, 0], [0, 4]])
 
 
+def test_a_target_can_be_within_a_cells_own_bounds_or_else_the_chips_and_where_a_stuck_cell_was_read():
+    own = np.ones((ROWS, COLS), np.bool_)
+    own[1, 1] = False
+    chip = replace(known(), own=own)
+    low, high = chip.reach
+    assert (low[1, 1], high[1, 1]) == (chip.device.lowest, chip.device.highest)
+    assert (low[2, 2], high[2, 2]) == (chip.low[2, 2], chip.high[2, 2])
+    assert chip.stuck[0, 4]
+    np.testing.assert_array_equal((low[0, 4], high[0, 4]), (chip.last[0, 4],) * 2)
+
+
 def test_what_is_not_known_of_a_curve_makes_its_steps_less_sure():
     chip = known()
     plain = StepModel.of(chip.device)

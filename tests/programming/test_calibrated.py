@@ -14,7 +14,13 @@ from hwctl.crossbar import Crossbar
 from hwctl.devices.knownchip import load_known
 from hwctl.devices.steps import StepModel
 from hwctl.errors import DeviceError, LimitError
+from hwctl.programming.calibrated import bounds_of
+from hwctl.programming.fine import Fine
+from hwctl.programming.linemap import LineMap
+from hwctl.programming.matrix import program_weights
 from hwctl.programming.modelbased import ModelBased, model_based
+from hwctl.programming.precise import read_precisely
+from hwctl.programming.weights import Bounds
 from hwctl.protocol.cells import from_words
 
 US = 1e-6
@@ -123,6 +129,67 @@ def test_targets_beyond_a_cells_own_range_are_named_and_nothing_is_pulsed(lab):
     done = method(known).program(crossbar, wanted, allow_unreachable=True)
     assert done.unreachable[i, j]
     assert done.pulses[i, j] == done.reads[i, j] == 0
+
+
+def test_a_saturated_stuck_cell_is_at_the_converters_end_and_no_reason_to_refuse(lab):
+    crossbar, known, works = lab
+    i, j = np.argwhere(~works)[0]
+    last = known.last.copy()
+    last[i, j] = np.nan
+    blind = replace(known, last=last)
+    done = method(blind).program(crossbar, targets())
+    assert done.unreachable[i, j]
+    bounds = bounds_of(blind, crossbar, crossbar.region(slice(None)))
+    assert bounds.low[i, j] == bounds.high[i, j] > known.device.highest
+
+
+def test_the_fine_stage_takes_cells_as_they_were_calibrated(lab):
+    crossbar, known, works = lab
+    wanted, fine = targets(), Fine(known.model, 0.1 * US, 0.02 * US, known=known)
+    i, j = map(int, np.argwhere(works)[7])
+    wanted[i, j] = known.high[i, j] + 0.5 * US  # within a coarse tolerance of its range, not within this one
+    before = crossbar.status()
+    with pytest.raises(LimitError, match=rf"1 targets are outside .*chip.h5.*\({i}, {j}\)"):
+        fine.program(crossbar, wanted)
+    assert crossbar.status() == before
+    done = fine.program(crossbar, wanted, allow_unreachable=True)
+    spent(crossbar, done, before)
+    assert (done.pulses[~works] == 0).all()
+    assert done.unreachable[i, j]
+    assert done.pulses[i, j] == done.reads[i, j] == 0
+    np.testing.assert_array_equal(done.reached, ~done.unreachable)
+    held = crossbar.read(averages=4096)
+    assert (np.abs(held - wanted) <= 0.1 * US)[done.reached].mean() > 0.98
+
+
+def test_small_pulses_that_quieten_are_not_for_stuck_cells(tmp_path):
+    with opened(rtn=0.05, stuck=0) as crossbar:
+        known = measured(crossbar, tmp_path / "chip.h5", 60)
+        seen = read_precisely(crossbar, *np.indices((ROWS, COLS)).reshape(2, -1), 0.1 * US, pause=0.02)
+        noisy, at = seen.noisy.reshape(ROWS, COLS), seen.mean.reshape(ROWS, COLS)
+        held = replace(known, flags=np.where(noisy, 1, 0), last=np.where(noisy, at, known.last))
+        fine = Fine(known.model, 2 * US, 0.1 * US, pause=0.02, denoise=2, known=held)
+        done = fine.program(crossbar, at)
+    assert (done.noisy & done.reached & noisy).sum() > 3
+    assert not (done.reached & done.unreachable).any()
+    assert not done.pulses[noisy].any()
+
+
+def test_weights_take_cells_as_they_were_calibrated(lab):
+    crossbar, known, works = lab
+    drawn = np.random.default_rng(3).normal(0, 0.3, (ROWS, COLS // 2))
+    region = crossbar.region(slice(None))
+    bounds, straight = bounds_of(known, crossbar, region), LineMap.straight(*drawn.shape)
+    np.testing.assert_array_equal(bounds.stuck, ~works)
+    plain = ModelBased(StepModel.of(known.device), US, pulse_cost=1.0)
+    taken, device = {}, Bounds.of(plain.model, region.shape).holding(~works, known.last)
+    for name, asked, weights, within in (("plain", plain, -drawn, device), ("known", method(known), drawn, bounds)):
+        done = program_weights(crossbar, weights, 30 * US, region, asked, within, straight)
+        assert done.result.reached[works].all()
+        assert (done.result.pulses[~works] == 0).all()
+        taken[name] = done.result.pulses[works].sum(), done.result.reads[works].sum()
+    assert taken["known"][0] < 0.95 * taken["plain"][0]
+    assert taken["known"][1] < 0.95 * taken["plain"][1]
 
 
 def test_a_twin_is_programmed_by_its_record(lab):
