@@ -1,7 +1,7 @@
 """Proof that the session hands out the numbers 1, 2, 3... of a session, each once, whatever comes.
 
 `Proof` is a session of narrow words around which frames and an engine do what they like within their contracts, and a
-monitor that counts. `python -m firmware.proofs.session FOLDER` writes it for sby; k-induction with z3 proves:
+monitor that counts. `python -m firmware.proofs.session FOLDER` writes it for sby; k-induction with Yices proves:
 
 - what is accepted is the command of the held session whose number is one more than that of the last accepted;
 - the n-th command that is handed out in a session is the one that was accepted with number n;
@@ -29,7 +29,7 @@ SCRIPT = f"""[options]
 mode prove
 depth {DEPTH}
 [engines]
-smtbmc z3
+smtbmc yices
 [script]
 read_rtlil session.il
 prep -top top

