@@ -15,10 +15,10 @@ using Design = cxxrtl_design::p_hwctl__board;
 
 void cycle(Design& top, bool rx) {
   top.p_rx.set<bool>(rx);
-  const bool awake = top.p_awake.get<bool>();
   top.p_clk.set<bool>(false);
   top.p_core__clk.set<bool>(false);
   top.step();
+  const bool awake = top.p_awake.get<bool>();  // wires are up to date in the step behind an edge
   top.p_clk.set<bool>(true);
   top.p_core__clk.set<bool>(awake);
   top.step();
