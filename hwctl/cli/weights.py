@@ -7,6 +7,8 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from hwctl.cli.chiprecord import model_of
 from hwctl.cli.closedloop import ClosedLoop
 from hwctl.cli.matrixfile import load_weights
@@ -227,7 +229,9 @@ def refuse_contradictions(
     file: Path | None, weights: Path | None, of_weights: Mapping[str, object], out: Path | None
 ) -> None:
     """Raise BadInput where it is not clear what is to be programmed. of_weights: options that only weights have."""
-    if (file is None) == (weights is None):
+    if file is None and weights is None:
+        raise typer.BadParameter("give TARGETS.csv, or --weights FILE")
+    if file is not None and weights is not None:
         raise BadInput("give either a CSV file of conductances or --weights FILE")
     given = [name for name, value in of_weights.items() if value not in (None, False, 0)]
     if weights is None and given:

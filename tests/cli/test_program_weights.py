@@ -179,7 +179,6 @@ def test_weights_that_cannot_be_used_are_refused_in_one_line(run, tmp_path, arra
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ((), "give either a CSV file of conductances or --weights"),
         (("t.csv", "--weights", "w.npy"), "give either"),
         (("t.csv", "--scale", "3", "--nearest"), "--scale, --nearest is of weights"),
         (("t.csv", "--report", "r.html"), "add --verify"),
