@@ -55,7 +55,7 @@ def test_wrong_usage_exits_with_2(run, arguments):
         (("train", "wbc", "--hidden", "10,x"), "hidden layers '10,x'"),
         (("train", "wbc", "--policy", "both"), "no pair policy 'both'"),
         (("train", "wbc", "--device", "pcm", "--policy", "bidirectional"), "use set-only"),
-        (("train", "wbc", "--schedule", "outer"), "add --optimizer sgd"),
+        (("train", "wbc", "--schedule", "outer", "--optimizer", "adam"), "add --optimizer sgd or momentum"),
         (("train", "wbc", "--target", "emulator:?rows=5&cols=5"), "give --target"),
         (("train", "--resume", "nowhere"), "holds no run"),
         (("train", "mnist", "--data-dir", "nowhere"), "no train-images-idx3-ubyte"),
