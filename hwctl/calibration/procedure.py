@@ -106,6 +106,7 @@ def calibrate(
     begin("upper bound")
     upper = bound(probe, 1, answer.moves, shown, plan.bounds)
     found = _ranges(probe, answer.moves, lower, upper)
+    answer = answer.between(found.low, found.high)
     begin("steps")
     walk(probe, _usable(answer, found), found.low, found.high, shown, plan.reserve, rng)
     trace = probe.trace()

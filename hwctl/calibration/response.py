@@ -1,6 +1,6 @@
 """Which cells move at all, and what the others are."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,17 @@ class Response:
     def moves(self) -> NDArray[np.bool_]:
         """Return which cells move."""
         return self.flags == 0
+
+    def between(self, low: Floats, high: Floats) -> "Response":
+        """Return what is left to move when bounds (cells,) in S are known.
+
+        A cell whose bounds are no change apart was moved by what comes and goes, as relaxation does, not by pulses.
+        """
+        narrow = self.moves & ~(high - low > self.least)
+        middle = (low + high) / 2
+        usual = float(np.median(middle[self.moves & ~narrow])) if (self.moves & ~narrow).any() else np.inf
+        kind = np.where(middle > usual, CellFlag.STUCK_ON, CellFlag.STUCK_OFF)
+        return replace(self, flags=np.where(narrow, kind, self.flags).astype(np.uint16))
 
 
 def response(probe: Probe, sigma: float, most: int) -> Response:

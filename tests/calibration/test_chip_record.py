@@ -13,6 +13,7 @@ from hwctl.calibration.twin import twin
 from hwctl.crossbar import Crossbar
 from hwctl.devices.chipfile import load_chip
 from hwctl.errors import DeviceError, LimitError, RunError
+from hwctl.protocol.cells import from_words
 
 
 def measured(crossbar, budget=60, **options):
@@ -21,6 +22,15 @@ def measured(crossbar, budget=60, **options):
     probe = Probe(crossbar, crossbar.region(slice(None)), 16, budget, **options)
     found = calibrate(probe, Plan.of(budget), np.random.default_rng(0), lambda stage: None)
     return found, twin(found, crossbar.identity, probe.shapes, crossbar.rows, crossbar.cols, crossbar.read_voltage)
+
+
+def test_stuck_cells_that_relaxation_moves_are_named_and_left_out_of_the_curves():
+    with Crossbar.open("emulator:?device=neurram&rows=24&cols=24&seed=1&stuck=0.03&relaxation=0.01") as crossbar:
+        works = from_words(crossbar.dump().words)["flags"] == 0
+        found, _ = measured(crossbar)
+    np.testing.assert_array_equal(found.usable, works)
+    np.testing.assert_array_equal(found.response.flags == 0, works)
+    assert max(curves.sigma.max() for curves in found.curves) < 0.5
 
 
 @pytest.fixture(scope="module")

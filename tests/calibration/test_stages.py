@@ -5,7 +5,7 @@ import pytest
 
 from hwctl.calibration.bounds import bound
 from hwctl.calibration.noise import READINGS, read_noise
-from hwctl.calibration.response import counts_of, response
+from hwctl.calibration.response import Response, counts_of, response
 from hwctl.calibration.still import write_noise
 from hwctl.calibration.walk import walk
 from hwctl.protocol.codes import CellFlag
@@ -40,6 +40,14 @@ def test_what_does_not_move_is_found_and_named(bench, device):
     found = response(chip.probe(), chip.sigma, 28)
     np.testing.assert_array_equal(found.flags, chip.chip.cells["flags"].reshape(-1))
     assert counts_of(found.flags)["unformed"] == (found.flags == CellFlag.UNFORMED).sum() > 0
+
+
+def test_a_cell_with_bounds_no_change_apart_is_stuck_where_it_is():
+    found = Response(np.array([0, 0, 0, 0, CellFlag.UNFORMED], np.uint16), 1e-7)
+    low = np.array([1, 39.9, 1.1, 2, 0]) * 1e-6
+    left = found.between(low, np.array([40, 39.95, 1.15, 41, 0]) * 1e-6)
+    np.testing.assert_array_equal(left.flags, [0, CellFlag.STUCK_ON, CellFlag.STUCK_OFF, 0, CellFlag.UNFORMED])
+    assert left.least == found.least
 
 
 def test_cells_that_do_not_move_get_no_more_than_their_share(bench):
