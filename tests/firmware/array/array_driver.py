@@ -58,17 +58,25 @@ async def one_request(ctx, port, operation, fields, elements, stop_after, steady
     await ctx.tick()
     ctx.set(port.start, 0)
     ctx.set(port.request, {name: value for name, value in request.items() if name in steady})
+    busy, wanted, elements_valid, element = port.busy, port.elements.ready, port.elements.valid, port.elements.payload
+    found, result, stop = port.results.valid, port.results.payload, port.stop
     results, clocks, at = [], 1, 0
-    while ctx.get(port.busy):
+    offered, stopping = None, False  # each `set` lets the whole array settle: only what changes is set
+    ctx.set(stop, stopping)
+    while ctx.get(busy):
         clocks += 1
         assert clocks < PATIENCE, f"{operation} does not end"
-        ctx.set(port.elements.valid, at < len(elements))
-        if at < len(elements):
-            ctx.set(port.elements.payload, int(elements[at]) & (1 << 48) - 1)
-        ctx.set(port.stop, stop_after is not None and clocks > stop_after)
-        taken = ctx.get(port.elements.ready) and at < len(elements)
-        if ctx.get(port.results.valid):
-            results.append(ctx.get(port.results.payload))
+        if at != offered:
+            offered = at
+            ctx.set(elements_valid, at < len(elements))
+            if at < len(elements):
+                ctx.set(element, int(elements[at]) & (1 << 48) - 1)
+        if not stopping and stop_after is not None and clocks > stop_after:
+            stopping = True
+            ctx.set(stop, stopping)
+        taken = at < len(elements) and ctx.get(wanted)
+        if ctx.get(found):
+            results.append(ctx.get(result))
         await ctx.tick()
         at += bool(taken)
     ctx.set(port.elements.valid, 0)
