@@ -7,12 +7,11 @@ for loss ends with, on seeds of its own. Each method is then taken twice: with t
 the one that was soonest at the target. Runs that never reach it are censored. The test part is read once, after the
 last epoch.
 
-    python benchmarks/paper.py --tasks wbc --devices linear,reram-es        # goes on where it was cut off
-    python benchmarks/paper.py --page docs/results.md                       # the page of what is in the results file
+    python -m benchmarks.paper --tasks wbc --devices linear,reram-es        # goes on where it was cut off
+    python -m benchmarks.paper --page docs/results.md                       # the page of what is in the results file
 """
 
 import argparse
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -205,9 +204,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ]
     results = Results(options.results)
     if options.page:
-        from paper_page import write
+        from benchmarks.paper_page import write
 
-        command = f"python benchmarks/paper.py --trials {options.trials} --seeds {options.seeds}"
+        command = f"python -m benchmarks.paper --trials {options.trials} --seeds {options.seeds}"
         write(options.page, studies, results, command)
         return
     for one in studies:
@@ -215,5 +214,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
     main()

@@ -1,4 +1,4 @@
-"""The page of `benchmarks/paper.py`: tables and plots of what is in its results file."""
+"""The page of `benchmarks.paper`: tables and plots of what is in its results file."""
 
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from paper import METHODS, REPORTED, TARGET_SEEDS, Study, epochs_to
 
+from benchmarks.paper import METHODS, REPORTED, TARGET_SEEDS, Study, epochs_to
 from hwctl import __version__
 from hwctl.sweeps.results import Results
 from hwctl.sweeps.statistics import Interval, mean_difference, median_of, ratio_of_medians

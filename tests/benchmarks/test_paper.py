@@ -1,14 +1,9 @@
 """The comparison of methods is fair by construction, goes on where it was cut off, and writes its page."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-import paper  # noqa: E402
+from benchmarks import paper
 
 SMALL = [
     "--tasks",
