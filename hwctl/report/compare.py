@@ -73,7 +73,7 @@ def _table(found: Comparison) -> Table:
 def _map(values: NDArray[Any], label: str) -> Figure:
     figure = Figure(figsize=plots.FIGURE_IN, layout="constrained")
     axes = figure.subplots()
-    most = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
+    most = float(np.nan_to_num(np.abs(values.astype(np.float64))).max(initial=0.0)) or 1.0
     image = axes.imshow(values, aspect="auto", cmap="coolwarm", vmin=-most, vmax=most, interpolation="nearest")
     figure.colorbar(image, ax=axes, label=label)
     axes.set_xlabel("Column")
