@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import InitVar, dataclass, field
 from enum import IntEnum
-from time import monotonic, sleep, time
+from time import time
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hwctl.crossbar import Crossbar
 from hwctl.crossbar.levels import levels_of, pulse_at
 from hwctl.crossbar.results import Floats
+from hwctl.crossbar.waiting import let_pass
 from hwctl.errors import LimitError
 from hwctl.protocol.codes import Feature
 from hwctl.protocol.packing import Region
@@ -140,16 +141,8 @@ class Probe:
 
     def wait(self, seconds: float, say: Callable[[float], None] | None = None) -> None:
         """Let s pass, of virtual time where the board has it. say: called each second with those that are left."""
-        if self.waiting or seconds <= 0:
-            return
-        if self.crossbar.has(Feature.VIRTUAL_TIME):
-            self.crossbar.wait(seconds)
-            return
-        end = monotonic() + seconds
-        while (left := end - monotonic()) > 0:
-            if say is not None:
-                say(left)
-            sleep(min(left, 1.0))
+        if not self.waiting and seconds > 0:
+            let_pass(self.crossbar, seconds, say)
 
     def pulse(self, stage: Stage, counts: Ints, levels: Ints) -> Floats:
         """Send signed counts (cells,), 0 for none, at drive levels (cells,); read, and return the readings in S.

@@ -1,6 +1,5 @@
 """Readings that are averaged until each cell is known well enough, by its own scatter."""
 
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +10,11 @@ from hwctl.crossbar.driver import READ_RANGE
 from hwctl.crossbar.levels import Levels
 from hwctl.crossbar.results import Floats
 from hwctl.crossbar.scatter import beyond_chance
+from hwctl.crossbar.waiting import let_pass
 from hwctl.errors import LimitError
 from hwctl.programming.loop import Loop
 from hwctl.programming.result import Counts, Mask
-from hwctl.protocol.codes import MAX_AVERAGES_LOG2, Feature
+from hwctl.protocol.codes import MAX_AVERAGES_LOG2
 from hwctl.protocol.packing import Region
 
 VISITS = 16  # readings of a cell, one after the other, of which the scatter is taken
@@ -99,15 +99,8 @@ def _visit(crossbar: Crossbar, rows: Counts, cols: Counts, averages: int, pause:
     for visit in range(VISITS):
         found[visit] = crossbar.read_cells(rows, cols, averages=averages)
         if pause:
-            _let_pass(crossbar, pause)
+            let_pass(crossbar, pause)
     return found
-
-
-def _let_pass(crossbar: Crossbar, seconds: float) -> None:
-    if crossbar.has(Feature.VIRTUAL_TIME):
-        crossbar.wait(seconds)
-    else:
-        time.sleep(seconds)
 
 
 def _spread(blocks: Floats) -> Floats:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from hwctl.calibration import probe as probing
 from hwctl.calibration.reading import read_disturb
 from hwctl.calibration.relaxation import relaxation
+from hwctl.crossbar import waiting
 
 
 def relaxed(chip, longest=1000.0):
@@ -57,9 +57,9 @@ def test_drift_during_the_readings_is_no_disturb(bench):
 
 def test_a_board_without_virtual_time_is_waited_for(bench, monkeypatch):
     slept, left = [], []
-    monkeypatch.setattr(probing, "sleep", slept.append)
+    monkeypatch.setattr(waiting.time, "sleep", slept.append)
     ticks = iter(np.arange(0.0, 10.0, 0.5))
-    monkeypatch.setattr(probing, "monotonic", lambda: next(ticks))
+    monkeypatch.setattr(waiting.time, "monotonic", lambda: next(ticks))
     probe = bench("linear", 4, 4, lacks="virtual_time").probe()
     probe.wait(2.0, left.append)
     assert left == [1.5, 1.0, 0.5]

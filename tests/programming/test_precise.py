@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from verify_lab import US, bench
 
-from hwctl.crossbar import Crossbar
+from hwctl.crossbar import Crossbar, waiting
 from hwctl.crossbar.scatter import beyond_chance
 from hwctl.errors import LimitError
 from hwctl.programming import precise
@@ -83,7 +83,7 @@ def test_what_the_steps_leave_is_what_they_leave_of_many_readings(noise):
 
 def test_a_board_without_virtual_time_makes_the_host_wait(monkeypatch):
     waited = []
-    monkeypatch.setattr(precise.time, "sleep", waited.append)
+    monkeypatch.setattr(waiting.time, "sleep", waited.append)
     lab = bench(rows=2, cols=2, lacks="VIRTUAL_TIME")
     read_precisely(lab.crossbar, [0], [1], NOISE, pause=0.25)
     assert waited == [0.25] * len(waited)
