@@ -1,14 +1,12 @@
 """The report of a calibrated chip: one HTML file that needs nothing else, and a CSV file for all that it plots."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from html import escape
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from hwctl.calibration.probe import Stage
@@ -17,8 +15,9 @@ from hwctl.devices import law
 from hwctl.devices.chipfile import NAMES
 from hwctl.files import write_file
 from hwctl.protocol.codes import CURVE_ENTRIES
-from hwctl.report import effects, page, plots, style, units
-from hwctl.report.files import Table, write_csv
+from hwctl.report import effects, page, style, units
+from hwctl.report.album import Album, Draw
+from hwctl.report.files import Table
 
 US = 1e6  # uS in a siemens
 COLOURS = {"set": style.SET, "reset": style.RESET}
@@ -26,7 +25,6 @@ PLACES = (0.25, 0.5, 0.75)  # of the range: where switching is shown
 NEAR = 0.05  # of the range about such a place
 WALKED = ("cell", "polarity", "level", "count", "before", "after", "stage")
 MOST_POINTS = 4000  # of a scatter plot
-Draw = Callable[[Axes, Table], None]
 
 
 def write_chip_report(path: Path, record: Record, figures: Sequence[tuple[str, str, str]]) -> Path:
@@ -43,13 +41,7 @@ def write_chip_report(path: Path, record: Record, figures: Sequence[tuple[str, s
 
 
 def _sections(folder: Path, record: Record) -> Iterator[str]:
-    def shown(title: str, table: Table, draw: Draw, caption: str) -> str:
-        write_csv(folder, table)
-        figure = Figure(figsize=plots.FIGURE_IN, layout="constrained")
-        draw(figure.subplots(), table)
-        svg = style.inline_svg(figure, f"{table.name}-{title}".lower().replace(" ", "-"), escape(title))
-        return page.figure(title, svg, caption, table.file, folder.name)
-
+    shown = Album(folder).shown
     cells = _cells(record)
     yield page.heading("Where on the chip", "A cell a square. What does not move is blank in the maps of the range.")
     yield page.figures(

@@ -1,24 +1,22 @@
 """The page that compares two records of a chip: maps and histograms of what changed, a CSV file for all of it."""
 
 from collections.abc import Iterator
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from hwctl.calibration.compare import CellChange, Comparison
 from hwctl.files import write_file
-from hwctl.report import page, plots, style
-from hwctl.report.files import Table, write_csv
+from hwctl.report import page, style
+from hwctl.report.album import Album, Draw
+from hwctl.report.files import Table
 
 SHOWN = {"S": (1e6, "uS", "µS"), "1": (100.0, "percent", "%")}
 """Factor, ending of a column's name and unit of each kind of change."""
 BINS = 50
-DIED, REVIVED = 1, -1
 
 
 def write_comparison(path: Path, found: Comparison, title: str) -> Path:
@@ -34,8 +32,7 @@ def write_comparison(path: Path, found: Comparison, title: str) -> Path:
 
 
 def _sections(folder: Path, found: Comparison, title: str) -> Iterator[str]:
-    table = _table(found)
-    write_csv(folder, table)
+    album, table, shape = Album(folder), _table(found), found.died.shape
     changes = [part for part in found.cells if np.isfinite(part.change).any()]
     yield page.strip(
         [
@@ -45,59 +42,60 @@ def _sections(folder: Path, found: Comparison, title: str) -> Iterator[str]:
         ]
     )
     yield page.heading("Where", title)
-
-    def shown(name: str, figure: Figure, caption: str) -> str:
-        svg = style.inline_svg(figure, name.replace(" ", "-").lower(), escape(name))
-        return page.figure(name, svg, caption, table.file, folder.name)
-
-    maps = [shown("Dead cells", _map(found.died * DIED + found.revived * REVIVED, "1 died, -1 moves again"), "")]
-    maps += [shown(f"Change of {p.name}", _change_map(p), "Later minus earlier.") for p in changes]
+    maps = [album.shown("Dead cells", table, _map(shape, "died", "1 died, -1 moves again", minus="revived"))]
+    for part in changes:
+        label = f"{part.name} ({SHOWN[part.unit][2]})"
+        maps.append(
+            album.shown(f"Change of {part.name}", table, _map(shape, _column(part), label), "Later minus earlier.")
+        )
     yield page.figures(maps)
     yield page.heading("How much")
     yield page.figures(
-        shown(f"Changes of {p.name}", _histogram(p), "Grey: what the errors of both records explain.") for p in changes
+        album.shown(f"Changes of {p.name}", table, _histogram(p), "Grey: what the errors of both records explain.")
+        for p in changes
     )
+
+
+def _column(part: CellChange, what: str = "change") -> str:
+    return f"{part.name}_{what}_{SHOWN[part.unit][1]}"
 
 
 def _table(found: Comparison) -> Table:
     place = np.indices(found.died.shape)
-    columns: dict[str, NDArray[Any]] = {"row": place[0], "col": place[1], "died": found.died, "flags": found.flags}
+    columns: dict[str, NDArray[Any]] = {
+        "row": place[0], "col": place[1], "died": found.died, "revived": found.revived, "flags": found.flags,
+    }  # fmt: skip
     columns["pulses_between"] = found.pulses
     for part in found.cells:
-        factor, ending, _ = SHOWN[part.unit]
-        columns[f"{part.name}_change_{ending}"] = part.change * factor
-        columns[f"{part.name}_error_{ending}"] = part.error * factor
+        factor = SHOWN[part.unit][0]
+        columns[_column(part)], columns[_column(part, "error")] = part.change * factor, part.error * factor
     return Table("changes", {name: array.reshape(-1) for name, array in columns.items()})
 
 
-def _map(values: NDArray[Any], label: str) -> Figure:
-    figure = Figure(figsize=plots.FIGURE_IN, layout="constrained")
-    axes = figure.subplots()
-    most = float(np.nan_to_num(np.abs(values.astype(np.float64))).max(initial=0.0)) or 1.0
-    image = axes.imshow(values, aspect="auto", cmap="coolwarm", vmin=-most, vmax=most, interpolation="nearest")
-    figure.colorbar(image, ax=axes, label=label)
-    axes.set_xlabel("Column")
-    axes.set_ylabel("Row")
-    return figure
+def _map(shape: tuple[int, ...], column: str, label: str, minus: str | None = None) -> Draw:
+    def draw(axes: Axes, table: Table) -> None:
+        values = table[column].astype(np.float64) - (0.0 if minus is None else table[minus])
+        values = values.reshape(shape)
+        most = float(np.nan_to_num(np.abs(values)).max(initial=0.0)) or 1.0
+        image = axes.imshow(values, aspect="auto", cmap="coolwarm", vmin=-most, vmax=most, interpolation="nearest")
+        axes.figure.colorbar(image, ax=axes, label=label)
+        axes.set_xlabel("Column")
+        axes.set_ylabel("Row")
+
+    return draw
 
 
-def _change_map(part: CellChange) -> Figure:
-    factor, _, unit = SHOWN[part.unit]
-    return _map(part.change * factor, f"{part.name} ({unit})")
+def _histogram(part: CellChange) -> Draw:
+    def draw(axes: Axes, table: Table) -> None:
+        change, error = table[_column(part)], table[_column(part, "error")]
+        known = np.isfinite(change)
+        low, high = np.percentile(change[known], (0.5, 99.5)).tolist()
+        edges = np.linspace(low, max(high, low + 1e-9), BINS + 1)
+        axes.hist(change[known], edges.tolist(), color=style.SET, alpha=0.8)
+        centres = (edges[1:] + edges[:-1]) / 2
+        width = max(float(np.sqrt(np.mean(error[known] ** 2))), 1e-12)
+        chance = np.exp(-0.5 * (centres / width) ** 2) / (width * np.sqrt(2 * np.pi))
+        axes.plot(centres, chance * known.sum() * (edges[1] - edges[0]), color=style.BEFORE)
+        style.label_axes(axes, f"Change of {part.name} ({SHOWN[part.unit][2]})", "Cells")
 
-
-def _histogram(part: CellChange) -> Figure:
-    factor, _, unit = SHOWN[part.unit]
-    known = np.isfinite(part.change)
-    change, error = part.change[known] * factor, part.error[known] * factor
-    figure = Figure(figsize=plots.FIGURE_IN, layout="constrained")
-    axes: Axes = figure.subplots()
-    low, high = np.percentile(change, (0.5, 99.5)).tolist()
-    edges = np.linspace(low, max(high, low + 1e-9), BINS + 1)
-    axes.hist(change, edges.tolist(), color=style.SET, alpha=0.8)
-    centres = (edges[1:] + edges[:-1]) / 2
-    width = max(float(np.sqrt(np.mean(error**2))), 1e-12)
-    chance = np.exp(-0.5 * (centres / width) ** 2) / (width * np.sqrt(2 * np.pi))
-    axes.plot(centres, chance * change.size * (edges[1] - edges[0]), color=style.BEFORE)
-    style.label_axes(axes, f"Change of {part.name} ({unit})", "Cells")
-    return figure
+    return draw

@@ -1,6 +1,6 @@
 """The analog effects of a calibrated chip as figures of its page: each a title, a table, a drawing and a caption."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from hwctl.calibration.record import Record
 from hwctl.report import style
+from hwctl.report.album import Draw
 from hwctl.report.files import Table
 
 US = 1e6  # uS in a siemens
 BINS = 60
 MIDDLE = (0.5, 99.5)  # percentiles that a histogram spans
-Draw = Callable[[Axes, Table], None]
 
 
 class Picture(NamedTuple):

@@ -1,16 +1,14 @@
 """The report of a run: one HTML file that needs nothing else, and a CSV file for all that it plots."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from html import escape
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from hwctl.files import write_file
 from hwctl.report import page, plots, style, tables, units
-from hwctl.report.files import Table, write_csv
+from hwctl.report.album import Album
+from hwctl.report.files import write_csv
 from hwctl.report.snapshot import LayerSnapshot
 
 Metrics = Sequence[Mapping[str, float]]
@@ -36,15 +34,16 @@ def write_report(
 def _sections(
     folder: Path, summary: Mapping[str, object], metrics: Metrics, layers: Sequence[LayerSnapshot]
 ) -> Iterator[str]:
+    album = Album(folder)
     yield page.strip(_key_figures(metrics, layers))
     yield page.heading("Training")
-    yield _training(folder, metrics)
+    yield _training(album, metrics)
     for number, layer in enumerate(layers, start=1):
         yield page.heading(f"Layer {number}: {layer.name}", _describe(layer))
-        yield _layer(folder, layer, number)
+        yield _layer(album, layer, number)
     if layers:
         yield from _wear(folder, layers)
-        yield from _symmetry(folder, layers)
+        yield from _symmetry(album, layers)
     yield page.heading("Settings")
     yield page.table(("setting", "value"), _flat(summary), numbers_from=2)
 
@@ -82,44 +81,43 @@ def _when(metrics: Metrics, key: str) -> str:
     return f"after epoch {units.count(tables.last(measured, 'epoch'))}" if measured else "not measured"
 
 
-def _training(folder: Path, metrics: Metrics) -> str:
+def _training(album: Album, metrics: Metrics) -> str:
     if not metrics:
         return page.heading("No epoch was finished", "There are no curves to show yet.")
     table = tables.epochs(metrics)
-    write_csv(folder, table)
     return page.figures(
         [
-            _plot(
+            album.shown(
                 "Loss",
                 table,
                 plots.draw_loss,
                 "Falling means learning; flat from the start means that pulses do not reach the weights.",
             ),
-            _plot(
+            album.shown(
                 "Accuracy",
                 table,
                 plots.draw_accuracy,
                 "The gap between both curves is what the network learned by heart.",
             ),
-            _plot(
+            album.shown(
                 "Pulses in each epoch",
                 table,
                 lambda axes, values: plots.draw_pulses(axes, values, "in_epoch"),
                 "A training that settles needs fewer pulses each epoch; initial programming counts in the first.",
             ),
-            _plot(
+            album.shown(
                 "Pulses since the start",
                 table,
                 lambda axes, values: plots.draw_pulses(axes, values, "cumulative"),
                 "Compare the end with the endurance of the device; unequal curves tell of an asymmetric device.",
             ),
-            _plot(
+            album.shown(
                 "Pulses per update",
                 table,
                 plots.draw_pulses_per_update,
                 "Many pulses per update wear the device out; far below one, most updates wait in the remainder.",
             ),
-            _plot(
+            album.shown(
                 "Clipped weights",
                 table,
                 plots.draw_clipped,
@@ -129,47 +127,45 @@ def _training(folder: Path, metrics: Metrics) -> str:
     )
 
 
-def _layer(folder: Path, layer: LayerSnapshot, number: int) -> str:
+def _layer(album: Album, layer: LayerSnapshot, number: int) -> str:
     cells = tables.cells(layer, number)
     conductances = tables.conductance_histogram(layer, number)
     pulses = tables.pulse_histogram(layer, number)
-    for table in (cells, conductances, pulses):
-        write_csv(folder, table)
     point = layer.symmetry_point
     point_us = 1e6 * point if point is not None and np.isfinite(point) else None
     return page.figures(
         [
-            _plot(
+            album.shown(
                 "Conductances before",
                 cells,
                 lambda axes, values: plots.draw_conductance_map(axes, values, "before"),
                 "A weight is the difference of two neighbouring columns; blank cells could not be read.",
             ),
-            _plot(
+            album.shown(
                 "Conductances after",
                 cells,
                 lambda axes, values: plots.draw_conductance_map(axes, values, "after"),
                 "Same colours as before; neighbouring columns that differ are weights far from zero.",
             ),
-            _plot(
+            album.shown(
                 "Difference",
                 cells,
                 plots.draw_difference_map,
                 "Red cells were potentiated, blue ones depressed, pale ones stayed.",
             ),
-            _plot(
+            album.shown(
                 "Pulses of each cell",
                 cells,
                 plots.draw_pulse_map,
                 "Bright rows or columns wear out first; the colours end at the 99.5th percentile.",
             ),
-            _plot(
+            album.shown(
                 "Distribution of conductances",
                 conductances,
                 lambda axes, values: plots.draw_conductance_histogram(axes, values, point_us),
                 "Cells that pile up at the symmetry point were moved there by pulses that cancel out.",
             ),
-            _plot(
+            album.shown(
                 "Distribution of pulses",
                 pulses,
                 plots.draw_pulse_histogram,
@@ -193,16 +189,15 @@ def _wear(folder: Path, layers: Sequence[LayerSnapshot]) -> Iterator[str]:
     yield f"<p>Values: {page.link(table.file)}</p>"
 
 
-def _symmetry(folder: Path, layers: Sequence[LayerSnapshot]) -> Iterator[str]:
+def _symmetry(album: Album, layers: Sequence[LayerSnapshot]) -> Iterator[str]:
     table = tables.symmetry_distances(layers)
     if not len(table["layer"]):
         yield page.heading("Distance from the symmetry point", "The device has no symmetry point.")
         return
-    write_csv(folder, table)
     yield page.heading("Distance from the symmetry point")
     yield page.figures(
         [
-            _plot(
+            album.shown(
                 "Distance in each layer",
                 table,
                 plots.draw_symmetry_distances,
@@ -211,13 +206,6 @@ def _symmetry(folder: Path, layers: Sequence[LayerSnapshot]) -> Iterator[str]:
             )
         ]
     )
-
-
-def _plot(title: str, table: Table, draw: Callable[[Axes, Table], None], caption: str) -> str:
-    figure = Figure(figsize=plots.FIGURE_IN, layout="constrained")
-    draw(figure.subplots(), table)
-    name = f"{table.name}-{title}".lower().replace(" ", "-")
-    return page.figure(title, style.inline_svg(figure, name, escape(title)), caption, table.file)
 
 
 def _side(col: int) -> str:

@@ -1,14 +1,12 @@
 """The report of a programming run: one HTML file that needs nothing else, and a CSV file for all that it plots."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
@@ -18,13 +16,13 @@ from hwctl.programming.matrix import Programmed
 from hwctl.programming.residual import Corrected
 from hwctl.programming.result import Result
 from hwctl.protocol.packing import Region
-from hwctl.report import page, plots, style
+from hwctl.report import page, style
+from hwctl.report.album import Album, Draw
 from hwctl.report.files import Table, write_csv
 
 US = 1e6  # uS in a siemens
 BINS = 48  # of a histogram, and one more at either end for what lies beyond
 WIDE = 6.0  # half the histogram's width in robust standard deviations
-Draw = Callable[[Axes, Table], None]
 Columns = dict[str, NDArray[Any]]
 
 
@@ -112,13 +110,7 @@ def _flat(name: str, arrays: Columns) -> Table:
 
 
 def _sections(folder: Path, tables: ProgramTables) -> Iterator[str]:
-    def shown(title: str, table: Table, draw: Draw, caption: str) -> str:
-        write_csv(folder, table)
-        figure = Figure(figsize=plots.FIGURE_IN, layout="constrained")
-        draw(figure.subplots(), table)
-        svg = style.inline_svg(figure, f"{table.name}-{title}".lower().replace(" ", "-"), escape(title))
-        return page.figure(title, svg, caption, table.file, folder.name)
-
+    shown = Album(folder).shown
     cells = tables.cells
     errors = histogram("errors", "uS", {"cells": cells["error_uS"]})
     yield page.heading("How near it came")
