@@ -62,23 +62,35 @@ def read_arrays(path: Path, kind: str, version: int, again: str) -> tuple[dict[s
 
     Raises RunError where it is missing, cut off or of another format, MissingPackage without h5py.
     """
+    arrays: dict[str, NDArray[Any]] = {}
+
+    def take(name: str, item: Any) -> None:
+        if hasattr(item, "shape"):  # a dataset: groups have none
+            arrays[name] = np.array(item)
+
+    with _opened(path, kind, version, again) as file:
+        file.visititems(take)
+        return dict(file.attrs), arrays
+
+
+def read_attributes(path: Path, kind: str, version: int, again: str) -> dict[str, Any]:
+    """Return the attributes of a file, of which no array is read; arguments and errors as of `read_arrays`."""
+    with _opened(path, kind, version, again) as file:
+        return dict(file.attrs)
+
+
+@contextmanager
+def _opened(path: Path, kind: str, version: int, again: str) -> Iterator[Any]:
     h5py = _h5py(kind)
     if not path.is_file():
         raise RunError(f"{path} does not exist; {again}")
-    arrays: dict[str, NDArray[Any]] = {}
     try:
         with h5py.File(path, "r") as file:
             if not file.attrs.get("complete", False):
                 raise RunError(f"{path} was cut off while it was written; {again}")
             if file.attrs["format"] != version:
                 raise RunError(f"{path} has format {file.attrs['format']}, this hwctl reads {version}; update hwctl")
-
-            def take(name: str, item: object) -> None:
-                if isinstance(item, h5py.Dataset):
-                    arrays[name] = np.array(item)
-
-            file.visititems(take)
-            return dict(file.attrs), arrays
+            yield file
     except (OSError, KeyError, ValueError, RuntimeError, TypeError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise RunError(f"{path} is no readable {kind} ({reason}); {again}") from None

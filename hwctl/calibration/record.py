@@ -12,7 +12,7 @@ from hwctl.arrayfile import read_arrays, refusing, write_arrays
 from hwctl.calibration.effects import FIGURES
 from hwctl.calibration.procedure import Measured
 from hwctl.devices.chip import Chip
-from hwctl.devices.chipfile import FORMAT, GROUP, KIND, NAMES, chip_arrays
+from hwctl.devices.chipfile import FORMAT, GROUP, KIND, MAKE_IT, NAMES, chip_arrays
 
 UNITS = {
     "g_min": "S", "g_max": "S", "g_min_error": "S", "g_max_error": "S", "g_min_furthest": "S", "g_max_furthest": "S",
@@ -67,7 +67,7 @@ class Record:
     @classmethod
     def load(cls, path: Path) -> "Record":
         """Read a file. Raises RunError where it is missing, cut off or no record."""
-        return cls(*read_arrays(path, KIND, FORMAT, "make it with 'hwctl calibrate --out FILE'"))
+        return cls(*read_arrays(path, KIND, FORMAT, MAKE_IT))
 
     def cells(self, name: str) -> NDArray[Any]:
         """Return an array over cells (rows, cols)."""

@@ -40,5 +40,5 @@ def model_of(crossbar: "Crossbar", device: str | None, known: "KnownChip | None"
 
     if known is None:
         return StepModel.of(device_of(crossbar, device))
-    check_fits(crossbar, known.device, known.source)
+    check_fits(crossbar, known.device, known.source, known.measured_on)
     return known.model

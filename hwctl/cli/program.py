@@ -136,8 +136,10 @@ def program(
     known = known_of(chip)
     with watching(record, pulse_log) as wraps:
         if weights is not None:
-            wish = Wish(weights, row, col, scale, nearest, known, device, mapped, spare_rows, spare_cols, residual)
-            load_weights(weights)  # before the board is opened
+            matrix = load_weights(weights)  # before the board is opened
+            wish = Wish(
+                weights, matrix, row, col, scale, nearest, known, device, mapped, spare_rows, spare_cols, residual
+            )
             with Crossbar.open(target, wraps=wraps) as crossbar:
                 result = program_matrix(crossbar, wish, loop, out, report)
         else:

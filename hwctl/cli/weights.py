@@ -11,7 +11,6 @@ import typer
 
 from hwctl.cli.chiprecord import model_of
 from hwctl.cli.closedloop import ClosedLoop
-from hwctl.cli.matrixfile import load_weights
 from hwctl.cli.programmed import key_figures, number, of_result
 from hwctl.errors import BadInput, LimitError
 from hwctl.files import write_file
@@ -38,6 +37,8 @@ class Wish:
     """What is to be programmed, and how: the options of the command."""
 
     file: Path
+    weights: "Floats"
+    """(rows, outputs) that the file holds."""
     row: int
     col: int
     scale: float | None
@@ -62,7 +63,7 @@ def program_matrix(
     from hwctl.programming.remap import mapped_scale, program_mapped  # noqa: PLC0415
     from hwctl.programming.weights import Bounds, largest_scale, refuse_beyond  # noqa: PLC0415
 
-    weights = load_weights(wish.file)
+    weights = wish.weights
     region = _region(crossbar, weights, wish)
     model = model_of(crossbar, wish.device, wish.known)
     method = loop.method(model, wish.known)

@@ -21,7 +21,7 @@ def device_of(crossbar: Crossbar, given: str | None = None) -> Device:
     """
     if given is not None:
         device = presets.get(given)
-        check_fits(crossbar, device, given)
+        check_fits(crossbar, device, given, board_of(Path(given)) if given.endswith(SUFFIXES) else "")
         return device
     named = crossbar.identity.device
     file = _file_of(crossbar.link.url)
@@ -36,13 +36,14 @@ def device_of(crossbar: Crossbar, given: str | None = None) -> Device:
         raise DeviceError(f"{error}; name the preset or preset file of the array's cells with --device") from None
 
 
-def check_fits(crossbar: Crossbar, device: Device, name: str) -> None:
-    """Raise DeviceError where a device cannot be that of an array's cells. name: its preset's, or its file."""
+def check_fits(crossbar: Crossbar, device: Device, name: str, measured: str) -> None:
+    """Raise DeviceError where a device cannot be that of an array's cells.
+
+    name: its preset's, or its file. measured: of a record, the device that the board named; "" where that is unknown.
+    """
     url, named = crossbar.link.url, crossbar.identity.device
-    if name.endswith(SUFFIXES):
-        measured = board_of(Path(name))
-        if measured and named not in (measured, device.reference):
-            raise DeviceError(f"{name} is the record of a chip of {measured}, {url} has {named}; name its own record")
+    if measured and named not in (measured, device.reference):
+        raise DeviceError(f"{name} is the record of a chip of {measured}, {url} has {named}; name its own record")
     for polarity in (Polarity.SET, Polarity.RESET):
         its, mine = len(crossbar.drive_levels(polarity)), len(device.levels_of(polarity))
         if its != mine:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwctl.arrayfile import Attribute, read_arrays
+from hwctl.arrayfile import Attribute, read_arrays, read_attributes
 from hwctl.devices import law
 from hwctl.devices.chip import Chip, Scales, form_levels
 from hwctl.devices.device import DriveLevel
@@ -20,6 +20,7 @@ from hwctl.protocol.codes import CURVE_ENTRIES, Polarity
 KIND, FORMAT = "record of a chip", 1
 SUFFIXES = (".h5", ".hdf5")
 GROUP = "twin"
+MAKE_IT = "make it with 'hwctl calibrate --out FILE'"
 DIGEST_DIGITS = 12
 NAMES = {Polarity.SET: "set", Polarity.RESET: "reset"}
 """Of the groups of either polarity."""
@@ -54,7 +55,11 @@ def chip_arrays(chip: Chip) -> tuple[dict[str, Attribute], dict[str, NDArray[np.
 
 def load_chip(path: Path) -> Chip:
     """Return the chip of a record. Raises DeviceError where the file is none, or has no twin."""
-    attributes, arrays = read_record(path)
+    return chip_of(path, *read_record(path))
+
+
+def chip_of(path: Path, attributes: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Chip:
+    """Return the chip of a record that was read. Raises DeviceError where it has no twin."""
     try:
         return _chip(attributes, arrays, sha256(path.read_bytes()).hexdigest()[:DIGEST_DIGITS])
     except (KeyError, ValueError, TypeError) as error:
@@ -64,7 +69,7 @@ def load_chip(path: Path) -> Chip:
 def read_record(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return attributes and arrays of a record. Raises DeviceError where the file is none, or unreadable."""
     try:
-        return read_arrays(path, KIND, FORMAT, "make it with 'hwctl calibrate --out FILE'")
+        return read_arrays(path, KIND, FORMAT, MAKE_IT)
     except RunError as error:
         raise DeviceError(str(error)) from None
 
@@ -75,8 +80,14 @@ def stamp(path: Path) -> str:
 
 
 def board_of(path: Path) -> str:
-    """Return the device that the board named on which a record was made, "" where that was not kept."""
-    return str(read_record(path)[0].get("device", ""))
+    """Return the device that the board named on which a record was made, "" where that was not kept.
+
+    Raises DeviceError as `read_record`.
+    """
+    try:
+        return str(read_attributes(path, KIND, FORMAT, MAKE_IT).get("device", ""))
+    except RunError as error:
+        raise DeviceError(str(error)) from None
 
 
 def load_device(path: Path) -> TabulatedDevice:

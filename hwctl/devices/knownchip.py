@@ -1,6 +1,5 @@
 """What a host knows of each cell of a calibrated chip, from its record."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -124,17 +123,19 @@ def load_known(path: Path) -> KnownChip:
         raise DeviceError(f"{path} does not say what its cells do ({error}); calibrate the chip again") from None
 
 
-def _known(path: Path, attributes: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> KnownChip:
+def _known(path: Path, attributes: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> KnownChip:
     def cells(name: str, kind: type = np.float64) -> NDArray[Any]:
         return np.asarray(arrays[f"cells/{name}"]).astype(kind)
 
+    device = chipfile.chip_of(path, attributes, arrays).device
+    assert isinstance(device, TabulatedDevice)  # the twin of a record is a device of tables
     names = tuple(chipfile.NAMES.values())
     sides = [attributes.get(f"board_{side}") for side in ("rows", "cols")]
     return KnownChip(
         source=str(path),
         measured_on=str(attributes.get("device", "")),
         board=None if None in sides else (int(sides[0]), int(sides[1])),  # type: ignore[arg-type]
-        device=chipfile.load_device(path),
+        device=device,
         curve_errors=(arrays[f"curves/{names[0]}/mean_error"], arrays[f"curves/{names[1]}/mean_error"]),
         row0=int(attributes.get("row0", 0)),
         col0=int(attributes.get("col0", 0)),
