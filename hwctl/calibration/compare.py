@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from hwctl.calibration.effects import FIGURES
 from hwctl.calibration.estimate import Estimate
 from hwctl.calibration.record import Record
+from hwctl.calibration.response import NAMES
 from hwctl.errors import RunError
-from hwctl.protocol.codes import CellFlag
 
 SURE = 4.0  # standard errors from which on a cell's change is one: among 10,000 still cells hardly one is beyond
 SAME = ("device", "row0", "col0")
@@ -101,4 +101,4 @@ def _of_chip(earlier: Record, later: Record) -> Iterator[tuple[str, Estimate, Es
 
 def named(flags: int) -> str:
     """Return the name of what a cell is that does not move."""
-    return ", ".join(f.name.lower().replace("_", "-") for f in CellFlag if f.name and f & flags) or "moving"
+    return ", ".join(name for flag, name in NAMES.items() if flag & flags) or "moving"

@@ -14,6 +14,7 @@ import numpy as np
 from hwctl.calibration.estimate import UNKNOWN, Estimate, bootstrap, shrunk
 from hwctl.calibration.probe import Probe
 from hwctl.crossbar import Crossbar
+from hwctl.crossbar.driver import FULL_SCALE
 from hwctl.crossbar.results import Floats
 from hwctl.protocol.codes import Feature
 
@@ -23,7 +24,6 @@ READINGS = 4  # at each voltage
 REPEATS = 8  # products by which a cell is read from the other side
 CLIPPED = 4.0  # standard deviations of a conversion above 0
 LARGE = 20.0  # standard deviations of a reading: what conducts less says nothing of a gain
-FULL = 127 / 128  # of the read voltage: the largest input of a product
 ALPHA_STEPS = 6  # of Newton's method; the model is nearly linear in alpha
 
 
@@ -166,7 +166,7 @@ def _by_rows(probe: Probe) -> Callable[[], Floats]:
     """Return a function that reads each cell by its row: one column after the other driven either way."""
 
     def measure() -> Floats:
-        drive = np.eye(probe.region.cols) * probe.crossbar.read_voltage * FULL
+        drive = np.eye(probe.region.cols) * probe.crossbar.read_voltage * FULL_SCALE
         up, down = (probe.crossbar.vmm_t(sign * drive, probe.region, over_range="nan") for sign in (1.0, -1.0))
         return ((up - down) / (2 * drive.max())).T
 

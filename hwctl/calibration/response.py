@@ -9,6 +9,7 @@ from hwctl.calibration.probe import Ints, Probe, Stage
 from hwctl.crossbar.results import Floats
 from hwctl.protocol.codes import CellFlag
 
+NAMES = {flag: flag.name.lower().replace("_", "-") for flag in CellFlag if flag.name}
 FIRST = 2  # pulses of the first train; each following one has twice as many
 SURE = 5.0  # standard deviations of a difference that count as a change
 OPEN = 5.0  # standard deviations of a reading: what carries no more current than that is no filament
@@ -73,5 +74,4 @@ def _flags(present: Floats, moves: NDArray[np.bool_], sigma: float) -> NDArray[n
 def counts_of(flags: NDArray[np.uint16]) -> dict[str, int]:
     """Return how many cells there are of each kind."""
     kinds: Ints = flags.astype(np.int64)
-    named = {flag.name.lower().replace("_", "-"): int((kinds & flag != 0).sum()) for flag in CellFlag if flag.name}
-    return {"moving": int((kinds == 0).sum()), **named}
+    return {"moving": int((kinds == 0).sum()), **{name: int((kinds & flag != 0).sum()) for flag, name in NAMES.items()}}

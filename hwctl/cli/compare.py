@@ -1,6 +1,6 @@
 """`hwctl calibrate compare`: what became of a chip between two calibrations."""
 
-from math import isfinite
+from math import hypot, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,6 +66,8 @@ def _result(found: "Comparison") -> dict[str, object]:
 
 
 def _show(found: "Comparison", result: dict[str, object]) -> None:
+    from hwctl.calibration.estimate import Estimate  # noqa: PLC0415
+
     console = Console(highlight=False, soft_wrap=True)
     dead: list[list[object]] = result["died"]  # type: ignore[assignment]
     listed = ", ".join(f"({row}, {col}) {kind}" for row, col, kind in dead[:LISTED])
@@ -81,5 +83,5 @@ def _show(found: "Comparison", result: dict[str, object]) -> None:
             console.print(f"{part.name}: {said[0]} ± {said[1]} on average; {part.sure.sum()} cells changed for sure")
     for name, one, other in found.figures:
         if isfinite(one.value) and isfinite(other.value):
-            changed = abs(other.value - one.value) > 3 * (one.error**2 + other.error**2) ** 0.5
+            changed = Estimate(other.value - one.value, hypot(one.error, other.error)).found
             console.print(f"{name}: {one.value:.3g}, later {other.value:.3g}{'  (changed)' if changed else ''}")
