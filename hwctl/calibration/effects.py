@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hwctl.calibration.estimate import UNKNOWN, Estimate
 from hwctl.calibration.fit import Curves
 from hwctl.calibration.loads import Loads, loads
-from hwctl.calibration.plan import Plan, Stage
+from hwctl.calibration.plan import Effect, Plan
 from hwctl.calibration.probe import Probe
 from hwctl.calibration.reading import ReadDisturb, read_disturb
 from hwctl.calibration.readpath import ReadPath
@@ -102,21 +102,21 @@ def effects(
     the name of each stage.
     """
     of_lines = rest = relaxed = disturb = None
-    if Stage.LOADS in plan.stages:
+    if Effect.LOADS in plan.effects:
         begin("lines")
         of_lines = loads(probe, moves, low, high, sigma, plan.loads, rng)
-    if Stage.SYMMETRY in plan.stages and not curves[1].at_once:
+    if Effect.SYMMETRY in plan.effects and not curves[1].at_once:
         begin("symmetry")
         usual = probe.levels(0) // 2, probe.levels(1) // 2  # those of single-level schedules: `StepModel.usual`
         rest = symmetry(probe, moves, low, high, usual, balance(*curves, usual), plan.symmetry // 2)
-    if Stage.RELAXATION in plan.stages:
+    if Effect.RELAXATION in plan.effects:
         begin("relaxation")
 
         def say(left: float) -> None:
             begin(f"{left:.0f} s to wait")
 
         relaxed = relaxation(probe, moves, sigma, plan.longest, rng, say)
-    if Stage.READ_DISTURB in plan.stages:
+    if Effect.READ_DISTURB in plan.effects:
         begin("read disturb")
         disturb = read_disturb(probe, moves, low, high, relaxed, rng)
     return Effects(path, of_lines, rest, relaxed, disturb)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwctl.calibration import loads, noise, reading, readpath
-from hwctl.calibration.plan import Plan, Stage
+from hwctl.calibration.plan import Effect, Plan
 from hwctl.protocol.codes import CURVE_ENTRIES
 
 ASSUMED_C2C = 0.5  # of a step, until it is measured
@@ -65,22 +65,22 @@ def expected(plan: Plan, chip: Chip) -> Iterator[Expected]:
     yield Expected("a pooled step", 100 * ASSUMED_C2C / np.sqrt(trains), "%", for_half)
     yield Expected("c2c of a step", 100 / np.sqrt(2.0 * trains), "%", for_half)
     yield Expected("a cell's gain", 100 * ASSUMED_C2C / np.sqrt(walk / 2), "%", for_half)
-    if Stage.READ_PATH in plan.stages:
+    if Effect.READ_PATH in plan.effects:
         squares = np.array(readpath.SHARES) ** 2 * chip.read_voltage**2
         lever = squares.std() * np.sqrt(squares.size * readpath.READINGS * chip.cells)
         yield Expected("alpha", relative / lever, "1/V^2", None)
         yield Expected("a column's offset", chip.sigma / np.sqrt(chip.rows * readpath.READINGS / 2), "S", None)
-    if Stage.LOADS in plan.stages:
+    if Effect.LOADS in plan.effects:
         of_all = np.sqrt(2.0) * relative / np.sqrt(chip.cells / loads.LEFT)
         shared = chip.present * (chip.rows * chip.cols) / 3
         events = plan.loads / loads.TRAINS * (chip.rows + chip.cols)
         yield Expected("a wire's segment", of_all / shared, "ohm", 2 * plan.budget)
         yield Expected("half-select disturb of the way", 100 * of_all / events, "% absolute", 2 * plan.budget)
-    if Stage.SYMMETRY in plan.stages:
+    if Effect.SYMMETRY in plan.effects:
         yield Expected("symmetry point of the range", ROUGH * ASSUMED_C2C / np.sqrt(chip.cells), "% absolute", None)
-    if Stage.RELAXATION in plan.stages:
+    if Effect.RELAXATION in plan.effects:
         yield Expected("relaxation of ln G", 100 * relative / np.sqrt(chip.cells), "% absolute", None)
-    if Stage.READ_DISTURB in plan.stages:
+    if Effect.READ_DISTURB in plan.effects:
         between = (reading.BURSTS - 1) * reading.CONVERSIONS
         at_once = chip.sigma * np.sqrt(16 / reading.CONVERSIONS)
         yield Expected("read disturb of a conversion", at_once / np.sqrt(chip.cells) / between, "S", None)

@@ -11,7 +11,7 @@ LOADS = 20
 SYMMETRY = 0.15  # of a full budget
 
 
-class Stage(str, Enum):
+class Effect(str, Enum):
     """What may be left out of a calibration; ranges and step curves may not."""
 
     READ_PATH = "read-path"
@@ -32,28 +32,28 @@ class Plan:
     loads: int
     symmetry: int
     relaxation: int
-    stages: frozenset[Stage]
+    effects: frozenset[Effect]
     """What is measured beside ranges and step curves."""
     longest: float
     """s after which relaxation is read for the last time."""
 
     @classmethod
-    def of(cls, budget: int, skip: frozenset[Stage] = frozenset(), longest: float = 1000.0) -> "Plan":
+    def of(cls, budget: int, skip: frozenset[Effect] = frozenset(), longest: float = 1000.0) -> "Plan":
         """Share out a budget. Below FULL pulses a cell, only what takes none is measured beside ranges and curves.
 
         Raises LimitError where the budget is too small for a range.
         """
         if budget < LEAST:
             raise LimitError(f"a budget of {budget} pulses a cell finds no range; give at least {LEAST}")
-        stages = (frozenset(Stage) if budget >= FULL else frozenset({Stage.READ_PATH})) - skip
+        effects = (frozenset(Effect) if budget >= FULL else frozenset({Effect.READ_PATH})) - skip
         return cls(
             budget,
             response=min(budget // 6, 28),
             bounds=int(0.3 * budget),
-            loads=LOADS if Stage.LOADS in stages else 0,
-            symmetry=int(SYMMETRY * budget) if Stage.SYMMETRY in stages else 0,
-            relaxation=1 if Stage.RELAXATION in stages else 0,
-            stages=stages,
+            loads=LOADS if Effect.LOADS in effects else 0,
+            symmetry=int(SYMMETRY * budget) if Effect.SYMMETRY in effects else 0,
+            relaxation=1 if Effect.RELAXATION in effects else 0,
+            effects=effects,
             longest=longest,
         )
 

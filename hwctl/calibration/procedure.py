@@ -11,9 +11,8 @@ from hwctl.calibration.effects import Effects, effects
 from hwctl.calibration.fit import Cells, Curves, fit, observations
 from hwctl.calibration.forming import Forming, Ramp, forming
 from hwctl.calibration.noise import ReadNoise, read_noise
-from hwctl.calibration.plan import Plan, Stage
-from hwctl.calibration.probe import Ints, Probe
-from hwctl.calibration.probe import Stage as Sent
+from hwctl.calibration.plan import Effect, Plan
+from hwctl.calibration.probe import Ints, Probe, Stage
 from hwctl.calibration.readpath import read_path
 from hwctl.calibration.response import Response, response
 from hwctl.calibration.still import WriteNoise, write_noise
@@ -86,7 +85,7 @@ def calibrate(
     noise = read_noise(probe)
     sigma = noise.of(probe.averages)
     path = None
-    if Stage.READ_PATH in plan.stages:
+    if Effect.READ_PATH in plan.effects:
         begin("read path")
         path = read_path(probe, sigma, noise.of(1), rng)
         path.correct(probe)
@@ -130,7 +129,7 @@ def _usable(answer: Response, ranges: Ranges) -> NDArray[np.bool_]:
 
 def _widened(ranges: Ranges, trace: NDArray[np.void], sigma: float) -> Ranges:
     """Return ranges that hold what was seen: the end that pulses lead to is not the end where each leads elsewhere."""
-    walked = trace[trace["stage"] == Sent.WALK]
+    walked = trace[trace["stage"] == Stage.WALK]
     low, high = ranges.low.copy(), ranges.high.copy()
     after = walked["after"]
     known = np.isfinite(after)

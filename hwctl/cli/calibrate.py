@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from hwctl.calibration.forming import Ramp
     from hwctl.calibration.partial import Partial
-    from hwctl.calibration.plan import Plan, Stage
+    from hwctl.calibration.plan import Effect, Plan
     from hwctl.calibration.probe import Probe
     from hwctl.calibration.record import Record as ChipRecord
     from hwctl.crossbar import Crossbar
@@ -115,7 +115,7 @@ def calibrate(
         raise BadInput("name the record that is to be written: --out chip7.h5")
     if out.exists():
         raise BadInput(f"{out} exists already; name another file, or move it away")
-    plan = Plan.of(budget, _stages(skip), longest)
+    plan = Plan.of(budget, _skipped(skip), longest)
     about: dict[str, str | int | float | bool] = {
         "chip": chip, "die": die, "stack": stack, "forming_history": history, "operator": operator, "target": target,
         "averages": averages, "seed": seed, "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -146,14 +146,14 @@ def calibrate(
     write_json(json, summary)
 
 
-def _stages(names: str) -> "frozenset[Stage]":
-    """Return the stages that a list with commas names. Raises BadInput."""
-    from hwctl.calibration.plan import Stage  # noqa: PLC0415
+def _skipped(names: str) -> "frozenset[Effect]":
+    """Return the effects that a list with commas names. Raises BadInput."""
+    from hwctl.calibration.plan import Effect  # noqa: PLC0415
 
     try:
-        return frozenset(Stage(name.strip()) for name in names.split(",") if name.strip())
+        return frozenset(Effect(name.strip()) for name in names.split(",") if name.strip())
     except ValueError as error:
-        known = ", ".join(stage.value for stage in Stage)
+        known = ", ".join(effect.value for effect in Effect)
         raise BadInput(f"--skip: {error}; known: {known}") from None
 
 
@@ -228,13 +228,13 @@ def _promise(console: Console, plan: "Plan", probe: "Probe") -> None:
     from rich.table import Table  # noqa: PLC0415
 
     from hwctl.calibration.outlook import ASSUMED_C2C, Chip, expected  # noqa: PLC0415
-    from hwctl.calibration.plan import Stage  # noqa: PLC0415
+    from hwctl.calibration.plan import Effect  # noqa: PLC0415
 
     crossbar, region, levels = probe.crossbar, probe.region, (probe.levels(0), probe.levels(1))
     readings = np.array([crossbar.read(region, averages=probe.averages, over_range="nan") for _ in range(4)])
     sigma = float(np.sqrt(np.nanmean(readings.var(axis=0, ddof=1))))
     chip = Chip(region.rows, region.cols, levels, sigma, float(np.nanmean(readings)), crossbar.read_voltage)
-    waits = f"; {plan.longest:g} s pass between readings" if Stage.RELAXATION in plan.stages and plan.longest else ""
+    waits = f"; {plan.longest:g} s pass between readings" if Effect.RELAXATION in plan.effects and plan.longest else ""
     console.print(
         f"{probe.cells} cells, {levels[0]} SET and {levels[1]} RESET levels, at most {plan.budget} pulses a cell"
         f"{waits}",

@@ -1,7 +1,8 @@
 """`hwctl sweep`: many runs at once, each kept as it is done."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from hwctl.errors import Interrupted
 if TYPE_CHECKING:
     from hwctl.sweeps.point import Point
 
+SAID_EVERY = 30.0  # s between two lines where there is no terminal
 SHOWN = ("test_accuracy", "pulses", "pulses_max_cell", "array_seconds")
 
 
@@ -46,7 +48,7 @@ def sweep(
     console = Console()
     console.print(f"{len(points)} runs, {left} of them to do; results: {results.path}", highlight=False, soft_wrap=True)
     try:
-        with _bar(console, left) as tell:
+        with _progress(console, left) as tell:
             run(points, results, workers, scheduler, tell)
     except KeyboardInterrupt:
         raise Interrupted(
@@ -58,34 +60,25 @@ def sweep(
     write_json(json, {"runs": len(points), "table": table})
 
 
-class _bar:  # noqa: N801  used like a function
-    """Progress over the runs: a bar on a terminal, a line now and then elsewhere."""
+@contextmanager
+def _progress(console: Console, runs: int) -> "Iterator[Callable[[Point, dict[str, Any]], None]]":
+    """Yield what is to be called with each finished run: a bar on a terminal, a line now and then elsewhere."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn  # noqa: PLC0415
 
-    EVERY = 30.0  # s between two lines
+    columns = BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    done, said = 0, time.monotonic()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=runs)
 
-    def __init__(self, console: Console, runs: int) -> None:
-        self._console, self._runs, self._done, self._said = console, runs, 0, time.monotonic()
+        def tell(point: "Point", result: dict[str, Any]) -> None:
+            nonlocal done, said
+            done += 1
+            bar.advance(task)
+            if not console.is_terminal and time.monotonic() - said > SAID_EVERY:
+                said = time.monotonic()
+                console.print(f"{done}/{runs} runs", highlight=False)
 
-    def __enter__(self) -> "_bar":
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn  # noqa: PLC0415
-
-        columns = BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-        self._progress = Progress(
-            *columns, console=self._console, transient=True, disable=not self._console.is_terminal
-        )
-        self._progress.start()
-        self._task = self._progress.add_task("", total=self._runs)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def __call__(self, point: "Point", result: dict[str, Any]) -> None:
-        self._done += 1
-        self._progress.advance(self._task)
-        if not self._console.is_terminal and time.monotonic() - self._said > self.EVERY:
-            self._said = time.monotonic()
-            self._console.print(f"{self._done}/{self._runs} runs", highlight=False)
+        yield tell
 
 
 def _table(runs: "Sequence[tuple[Point, dict[str, Any]]]") -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """The training loop: samples in, pulses out, a checkpoint after every epoch."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -310,33 +311,43 @@ class Trainer:
 
     def _evaluate(self) -> None:
         """Measure the rows kept back within an epoch, where that is wanted."""
-        data, evaluations = self.data, self.config.evaluations
-        if evaluations == 1 or data.validation_x is None or data.validation_y is None:
+        if self.config.evaluations == 1:
             return
-        cost = self._counter.totals(0.0)
-        loss, accuracy = self._score_of(with_bias(data.validation_x), data.validation_y)
-        self.trace.append(
-            {
-                "epochs": self.progress.samples / len(self._train_x),
-                "validation_loss": loss,
-                "validation_accuracy": accuracy,
-                "pulses": cost.pulses_set + cost.pulses_reset,
-                "array_seconds": cost.array_seconds - self._evaluating,
-            }
-        )
-        self._evaluating += self._counter.totals(0.0).array_seconds - cost.array_seconds
+        before = self._counter.totals(0.0)
+        driven = before.array_seconds - self._evaluating
+        if (found := self._validated()) is not None:
+            self.trace.append(
+                {
+                    "epochs": self.progress.samples / len(self._train_x),
+                    "validation_loss": found[0],
+                    "validation_accuracy": found[1],
+                    "pulses": before.pulses_set + before.pulses_reset,
+                    "array_seconds": driven,
+                }
+            )
 
     def _evaluated(self) -> Metrics:
         """Return what rows that were not trained on say. Where some are kept for validation, the test part is last."""
-        data = self.data
-        if data.validation_x is None or data.validation_y is None:
+        if (found := self._validated()) is None:
             return {"test_accuracy": self.test_accuracy()}
-        cost = self._counter.totals(0.0)
-        loss, accuracy = self._score_of(with_bias(data.validation_x), data.validation_y)
-        at_end = self.progress.epoch == self.epochs
-        tested = self.test_accuracy() if at_end else float("nan")
-        self._evaluating += self._counter.totals(0.0).array_seconds - cost.array_seconds
-        return {"validation_loss": loss, "validation_accuracy": accuracy, "test_accuracy": tested}
+        with self._not_counted():
+            tested = self.test_accuracy() if self.progress.epoch == self.epochs else float("nan")
+        return {"validation_loss": found[0], "validation_accuracy": found[1], "test_accuracy": tested}
+
+    def _validated(self) -> tuple[float, float] | None:
+        """Return loss and accuracy on the rows kept back, None where there are none."""
+        x, labels = self.data.validation_x, self.data.validation_y
+        if x is None or labels is None:
+            return None
+        with self._not_counted():
+            return self._score_of(with_bias(x), labels)
+
+    @contextmanager
+    def _not_counted(self) -> Iterator[None]:
+        """Tell the array time of an evaluation apart."""
+        begun = self._counter.totals(0.0).array_seconds
+        yield
+        self._evaluating += self._counter.totals(0.0).array_seconds - begun
 
     def test_accuracy(self) -> float:
         """Return the share of test rows that the network on the array classifies rightly."""

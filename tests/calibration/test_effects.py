@@ -5,7 +5,7 @@ import pytest
 
 from hwctl.calibration.effects import FIGURES, LABELS
 from hwctl.calibration.outlook import Chip, expected
-from hwctl.calibration.plan import FULL, Plan, Stage
+from hwctl.calibration.plan import FULL, Effect, Plan
 from hwctl.calibration.procedure import calibrate
 from hwctl.errors import LimitError
 
@@ -38,11 +38,11 @@ def test_little_budget_leaves_out_what_takes_pulses(bench):
 
 
 def test_what_is_skipped_is_not_measured_and_leaves_its_pulses_to_the_curves():
-    every, fewer = Plan.of(400), Plan.of(400, frozenset({Stage.SYMMETRY, Stage.LOADS}))
+    every, fewer = Plan.of(400), Plan.of(400, frozenset({Effect.SYMMETRY, Effect.LOADS}))
     assert every.reserve == 81
     assert fewer.reserve == 1
-    assert Stage.RELAXATION in fewer.stages
-    assert Plan.of(FULL - 1).stages == {Stage.READ_PATH}
+    assert Effect.RELAXATION in fewer.effects
+    assert Plan.of(FULL - 1).effects == {Effect.READ_PATH}
 
 
 def test_a_full_calibration_that_was_cut_off_goes_on_with_the_same_figures(bench):
