@@ -13,7 +13,7 @@ CURVES = ("train_loss", "validation_loss", "validation_accuracy", "pulses_set", 
 """Columns of the metrics that a result keeps for every epoch, as far as the run has them."""
 
 
-TRACED = ("epochs", "validation_loss", "validation_accuracy", "pulses", "array_seconds")
+TRACED = ("epochs", "validation_loss", "validation_accuracy", "pulses", "pulses_max_cell", "array_seconds")
 """Columns of `Trainer.trace`."""
 
 

@@ -83,7 +83,7 @@ class Trainer:
         self.history: list[Metrics] = []
         self.trace: list[Metrics] = []
         """Where several evaluations an epoch are wanted, a row each: validation_loss and validation_accuracy with the
-        epochs (fractions), pulses and array_seconds until then, evaluations themselves not counted."""
+        epochs (fractions), pulses, pulses_max_cell and array_seconds until then, evaluations themselves not counted."""
         self._evaluating = 0.0  # s of array time
         self.before: list[Floats] = []
         """Device matrices in S where training started."""
@@ -299,7 +299,7 @@ class Trainer:
             **evaluated,
             "pulses_set": totals.pulses_set,
             "pulses_reset": totals.pulses_reset,
-            "pulses_max_cell": int(max(p.max() for p in self._counter.cell_pulses())),
+            "pulses_max_cell": self._worst_cell(),
             "reads": totals.reads,
             "array_seconds": totals.array_seconds,
             "link_bytes": totals.link_bytes,
@@ -308,6 +308,9 @@ class Trainer:
             "rebalances": sum(m.rebalances for m in self.movers),
             "pulses_per_update": pulses / max(self.progress.updates, 1),
         }
+
+    def _worst_cell(self) -> int:
+        return int(max(pulses.max() for pulses in self._counter.cell_pulses()))
 
     def _evaluate(self) -> None:
         """Measure the rows kept back within an epoch, where that is wanted."""
@@ -322,6 +325,7 @@ class Trainer:
                     "validation_loss": found[0],
                     "validation_accuracy": found[1],
                     "pulses": before.pulses_set + before.pulses_reset,
+                    "pulses_max_cell": self._worst_cell(),
                     "array_seconds": driven,
                 }
             )
