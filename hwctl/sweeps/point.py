@@ -14,7 +14,7 @@ CURVES = ("train_loss", "validation_loss", "validation_accuracy", "pulses_set", 
 
 
 TRACED = ("epochs", "validation_loss", "validation_accuracy", "pulses", "pulses_max_cell", "array_seconds")
-"""Columns of `Trainer.trace`."""
+"""Columns of `Evaluation.trace`."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,10 @@ def measure(config: TrainConfig) -> dict[str, Any]:
         trainer = Trainer(resolved, crossbars, model, setup.load_data(resolved))
         trainer.start()
         trainer.run()
-        return trainer.summary() | {"curves": _columns(trainer.history), "trace": _columns(trainer.trace, TRACED)}
+        return trainer.summary() | {
+            "curves": _columns(trainer.history),
+            "trace": _columns(trainer.evaluation.trace, TRACED),
+        }
     finally:
         for crossbar in crossbars:
             crossbar.close()

@@ -65,7 +65,7 @@ class TrainConfig:
     """Share of the training rows that are kept back, 0 to below 1: each epoch is measured on them then, and
     the test part is read once, after the last epoch."""
     evaluations: int = 1
-    """Times an epoch that rows kept back are measured; with more than one, `Trainer.trace` has what came of it."""
+    """Times an epoch that rows kept back are measured; with more than one, `Evaluation.trace` has what came of it."""
     data_dir: str | None = None
 
     def __post_init__(self) -> None:

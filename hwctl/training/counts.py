@@ -65,6 +65,10 @@ class Counter:
         """Return the pulses of each array's cells since the run's start, (rows, cols) each."""
         return [c.pulse_counts() - before for c, before in zip(self._crossbars, self._lifetime, strict=True)]
 
+    def worst_cell(self) -> int:
+        """Return the pulses of the cell that took most of them since the run's start."""
+        return int(max(pulses.max() for pulses in self.cell_pulses()))
+
     def state(self, host_seconds: float) -> tuple[dict[str, float], list[NDArray[np.int64]]]:
         """Return what `carry` takes up again: totals, and each array's pulses since the start."""
         return asdict(self.totals(host_seconds)), self.cell_pulses()

@@ -13,7 +13,8 @@ from hwctl.errors import RunError
 from hwctl.files import write_file
 from hwctl.training.checkpoint import NAME, Checkpoint
 from hwctl.training.config import TrainConfig
-from hwctl.training.trainer import UNITS, Metrics
+from hwctl.training.evaluation import Metrics
+from hwctl.training.trainer import UNITS
 
 CONFIG = "config.toml"
 METRICS = "metrics.csv"

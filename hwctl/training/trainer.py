@@ -1,8 +1,7 @@
 """The training loop: samples in, pulses out, a checkpoint after every epoch."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from hwctl.training import optimizers, schedules
 from hwctl.training.checkpoint import Checkpoint
 from hwctl.training.config import TrainConfig
 from hwctl.training.counts import Counter
+from hwctl.training.evaluation import Evaluation, Metrics
 from hwctl.training.moves import Mover
 from hwctl.training.network import Network, gradients, with_bias
 from hwctl.training.schedules import Outer
@@ -26,9 +26,7 @@ from hwctl.training.setup import build, layer_sizes, start_weights
 from hwctl.training.tasks.dataset import Dataset
 
 Floats = NDArray[np.float64]
-Metrics = dict[str, float]
 
-EVALUATION_BATCH = 256
 REBALANCE_EVERY = 500  # updates
 SCORED_AT_ONCE = 64  # updates
 OF_EVENTS = ("sgd", "momentum")  # optimizers whose updates are sums of outer products
@@ -76,15 +74,12 @@ class Trainer:
             raise BadInput(f"schedule '{config.schedule}' sends events of rank 1; add --optimizer sgd or momentum")
         if not self.schedule.dense and config.pulse_budget is not None:
             raise BadInput(f"schedule '{config.schedule}' knows no pulse budget of a cell; take another schedule")
-        self._train_x, self._test_x = with_bias(data.train_x), with_bias(data.test_x)
+        self._train_x = with_bias(data.train_x)
         self._wanted = np.eye(data.classes)
         self.progress = Progress()
         self._scored: list[tuple[Floats, NDArray[np.int64]]] = []
         self.history: list[Metrics] = []
-        self.trace: list[Metrics] = []
-        """Where several evaluations an epoch are wanted, a row each: validation_loss and validation_accuracy with the
-        epochs (fractions), pulses, pulses_max_cell and array_seconds until then, evaluations themselves not counted."""
-        self._evaluating = 0.0  # s of array time
+        self.evaluation = Evaluation(self.network, data)
         self.before: list[Floats] = []
         """Device matrices in S where training started."""
         self.bit_identical = True
@@ -109,8 +104,8 @@ class Trainer:
             "config": self.config.to_toml(),
             "progress": asdict(self.progress),
             "history": self.history,
-            "trace": self.trace,
-            "evaluating": self._evaluating,
+            "trace": self.evaluation.trace,
+            "evaluating": self.evaluation.array_seconds,
             "totals": totals,
             "steps": self.optimizer.steps,
             "rng": self._rng.bit_generator.state,
@@ -182,7 +177,8 @@ class Trainer:
 
     def _resume_host(self, values: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         self.progress = Progress(**values["progress"])
-        self.history, self.trace, self._evaluating = values["history"], values["trace"], values["evaluating"]
+        self.history = values["history"]
+        self.evaluation.trace, self.evaluation.array_seconds = values["trace"], values["evaluating"]
         self.optimizer.steps = values["steps"]
         self._rng.bit_generator.state = values["rng"]
         self.schedule.replay.restore(
@@ -223,12 +219,17 @@ class Trainer:
                 chosen = order[progress.position : progress.position + self.batch]
                 self.update(chosen)
                 before, progress.position = progress.position, progress.position + len(chosen)
-                if progress.position * self.config.evaluations // count > before * self.config.evaluations // count:
-                    self._evaluate()
+                if self._evaluation_due(before, count):
+                    self.evaluation.record(self._counter, progress.samples / count)
                 on_batch(progress)
             self._end_epoch()
             on_epoch(self.history[-1])
         return True
+
+    def _evaluation_due(self, before: int, count: int) -> bool:
+        """Return whether a share of the epoch ended since sample `before` of `count`, and several are wanted."""
+        shares = self.config.evaluations
+        return shares > 1 and self.progress.position * shares // count > before * shares // count
 
     def update(self, chosen: NDArray[np.int64]) -> None:
         """Train on a batch of rows of the training part. Raises RunError where the loss is no number any more."""
@@ -287,7 +288,7 @@ class Trainer:
         progress.loss_sum, progress.correct = 0.0, 0
 
     def _measure(self, train_loss: float, train_accuracy: float) -> Metrics:
-        evaluated = self._evaluated()
+        evaluated = self.evaluation.at_epoch(self._counter, last=self.progress.epoch == self.epochs)
         totals = self._counter.totals(time.perf_counter() - self._since)
         pulses = totals.pulses_set + totals.pulses_reset
         weights = sum(m.layer.rows * m.layer.outputs for m in self.movers)
@@ -299,7 +300,7 @@ class Trainer:
             **evaluated,
             "pulses_set": totals.pulses_set,
             "pulses_reset": totals.pulses_reset,
-            "pulses_max_cell": self._worst_cell(),
+            "pulses_max_cell": self._counter.worst_cell(),
             "reads": totals.reads,
             "array_seconds": totals.array_seconds,
             "link_bytes": totals.link_bytes,
@@ -309,64 +310,9 @@ class Trainer:
             "pulses_per_update": pulses / max(self.progress.updates, 1),
         }
 
-    def _worst_cell(self) -> int:
-        return int(max(pulses.max() for pulses in self._counter.cell_pulses()))
-
-    def _evaluate(self) -> None:
-        """Measure the rows kept back within an epoch, where that is wanted."""
-        if self.config.evaluations == 1:
-            return
-        before = self._counter.totals(0.0)
-        driven = before.array_seconds - self._evaluating
-        if (found := self._validated()) is not None:
-            self.trace.append(
-                {
-                    "epochs": self.progress.samples / len(self._train_x),
-                    "validation_loss": found[0],
-                    "validation_accuracy": found[1],
-                    "pulses": before.pulses_set + before.pulses_reset,
-                    "pulses_max_cell": self._worst_cell(),
-                    "array_seconds": driven,
-                }
-            )
-
-    def _evaluated(self) -> Metrics:
-        """Return what rows that were not trained on say. Where some are kept for validation, the test part is last."""
-        if (found := self._validated()) is None:
-            return {"test_accuracy": self.test_accuracy()}
-        with self._not_counted():
-            tested = self.test_accuracy() if self.progress.epoch == self.epochs else float("nan")
-        return {"validation_loss": found[0], "validation_accuracy": found[1], "test_accuracy": tested}
-
-    def _validated(self) -> tuple[float, float] | None:
-        """Return loss and accuracy on the rows kept back, None where there are none."""
-        x, labels = self.data.validation_x, self.data.validation_y
-        if x is None or labels is None:
-            return None
-        with self._not_counted():
-            return self._score_of(with_bias(x), labels)
-
-    @contextmanager
-    def _not_counted(self) -> Iterator[None]:
-        """Tell the array time of an evaluation apart."""
-        begun = self._counter.totals(0.0).array_seconds
-        yield
-        self._evaluating += self._counter.totals(0.0).array_seconds - begun
-
     def test_accuracy(self) -> float:
         """Return the share of test rows that the network on the array classifies rightly."""
-        return self.accuracy(self._test_x, self.data.test_y)
-
-    def accuracy(self, x: Floats, labels: NDArray[np.int64]) -> float:
-        """Return the share of rows that the network on the array classifies rightly."""
-        return self._score_of(x, labels)[1]
-
-    def _score_of(self, x: Floats, labels: NDArray[np.int64]) -> tuple[float, float]:
-        """Return mean loss and accuracy of rows."""
-        parts = [slice(first, first + EVALUATION_BATCH) for first in range(0, len(x), EVALUATION_BATCH)]
-        output = np.concatenate([self.network.forward(x[part]).output for part in parts])
-        losses = self.network.loss.value(output, self._wanted[labels])
-        return float(losses.mean()), float((output.argmax(axis=1) == labels).mean())
+        return self.evaluation.test_accuracy()
 
     # -- results -------------------------------------------------------------------------------------------------
 

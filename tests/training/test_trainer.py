@@ -167,7 +167,7 @@ def test_where_rows_are_kept_back_the_test_part_is_read_once(monkeypatch):
     real = trainer.network.forward
     monkeypatch.setattr(trainer.network, "forward", lambda x: read.append(x) or real(x))
     assert trainer.run()
-    tested = [x for x in read if x is trainer._test_x or np.shares_memory(x, trainer._test_x)]
+    tested = [x for x in read if np.shares_memory(x, trainer.evaluation._test_x)]
     assert len(tested) == 1
     assert [math.isnan(row["test_accuracy"]) for row in trainer.history] == [True, True, False]
     assert all(0 < row["validation_loss"] < 3 for row in trainer.history)
@@ -177,15 +177,17 @@ def test_where_rows_are_kept_back_the_test_part_is_read_once(monkeypatch):
 
 def test_evaluations_within_an_epoch_are_traced_and_not_counted():
     few, many = (finished(configured(validation=0.25, evaluations=n)) for n in (1, 6))
-    assert few.trace == []
-    assert [round(row["epochs"], 9) for row in many.trace] == pytest.approx([n / 6 for n in range(1, 13)], abs=0.02)
-    assert all(row["validation_loss"] > 0 for row in many.trace)
-    pulses = [row["pulses"] for row in many.trace]
+    assert few.evaluation.trace == []
+    assert [round(row["epochs"], 9) for row in many.evaluation.trace] == pytest.approx(
+        [n / 6 for n in range(1, 13)], abs=0.02
+    )
+    assert all(row["validation_loss"] > 0 for row in many.evaluation.trace)
+    pulses = [row["pulses"] for row in many.evaluation.trace]
     assert pulses == sorted(pulses)
     assert pulses[-1] <= many.summary()["pulses_set"] + many.summary()["pulses_reset"]
-    driven = many.trace[-1]["array_seconds"]
+    driven = many.evaluation.trace[-1]["array_seconds"]
     assert 0 < driven < many.summary()["array_seconds"]
-    without = few.summary()["array_seconds"] - few._evaluating
+    without = few.summary()["array_seconds"] - few.evaluation.array_seconds
     assert driven == pytest.approx(without, rel=0.1)
 
 
@@ -196,8 +198,8 @@ def test_a_traced_run_resumes_to_the_same_trace(tmp_path):
     run_to(part, 60)
     again = resumed(part, tmp_path)
     assert again.run()
-    assert again.trace == whole.trace
-    assert len(whole.trace) == 12
+    assert again.evaluation.trace == whole.evaluation.trace
+    assert len(whole.evaluation.trace) == 12
 
 
 def test_the_loop_reports_after_every_update_and_epoch():

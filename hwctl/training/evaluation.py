@@ -1,0 +1,82 @@
+"""What rows that were not trained on say of a network, and what it takes the arrays to say so."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwctl.training.counts import Counter
+from hwctl.training.network import Network, with_bias
+from hwctl.training.tasks.dataset import Dataset
+
+Floats = NDArray[np.float64]
+Metrics = dict[str, float]
+
+BATCH = 256
+
+
+class Evaluation:
+    """Measures a network on its arrays. Where rows are kept back for validation, the test part is read once, last."""
+
+    def __init__(self, network: Network, data: Dataset) -> None:
+        """Take a network and the rows that it is to be measured on."""
+        self._network, self._data = network, data
+        self._test_x = with_bias(data.test_x)
+        self._validation_x = None if data.validation_x is None else with_bias(data.validation_x)
+        self._wanted = np.eye(data.classes)
+        self.trace: list[Metrics] = []
+        """Rows of `record`."""
+        self.array_seconds = 0.0
+        """s that the arrays were driven for readings of validation rows, and of the test part beside them."""
+
+    def at_epoch(self, counter: Counter, *, last: bool) -> Metrics:
+        """Return the metrics of an epoch's end; `last`: of the run."""
+        if (found := self._validated(counter)) is None:
+            return {"test_accuracy": self.test_accuracy()}
+        with self._apart(counter):
+            tested = self.test_accuracy() if last else float("nan")
+        return {"validation_loss": found[0], "validation_accuracy": found[1], "test_accuracy": tested}
+
+    def record(self, counter: Counter, epochs: float) -> None:
+        """Add to the trace what the rows kept back say after so many epochs, and what training took until then.
+
+        pulses, pulses_max_cell and array_seconds are those of training: evaluations are not counted.
+        """
+        before = counter.totals(0.0)
+        driven = before.array_seconds - self.array_seconds
+        if (found := self._validated(counter)) is not None:
+            self.trace.append(
+                {
+                    "epochs": epochs,
+                    "validation_loss": found[0],
+                    "validation_accuracy": found[1],
+                    "pulses": before.pulses_set + before.pulses_reset,
+                    "pulses_max_cell": counter.worst_cell(),
+                    "array_seconds": driven,
+                }
+            )
+
+    def test_accuracy(self) -> float:
+        """Return the share of test rows that the network on the array classifies rightly."""
+        return self.measure(self._test_x, self._data.test_y)[1]
+
+    def measure(self, x: Floats, labels: NDArray[np.int64]) -> tuple[float, float]:
+        """Return mean loss and accuracy of rows x (rows, features + 1)."""
+        parts = [slice(first, first + BATCH) for first in range(0, len(x), BATCH)]
+        output = np.concatenate([self._network.forward(x[part]).output for part in parts])
+        losses = self._network.loss.value(output, self._wanted[labels])
+        return float(losses.mean()), float((output.argmax(axis=1) == labels).mean())
+
+    def _validated(self, counter: Counter) -> tuple[float, float] | None:
+        labels = self._data.validation_y
+        if self._validation_x is None or labels is None:
+            return None
+        with self._apart(counter):
+            return self.measure(self._validation_x, labels)
+
+    @contextmanager
+    def _apart(self, counter: Counter) -> Iterator[None]:
+        begun = counter.totals(0.0).array_seconds
+        yield
+        self.array_seconds += counter.totals(0.0).array_seconds - begun
