@@ -54,6 +54,15 @@ def train(
     replay_draws: Annotated[
         int, typer.Option(help="Of them sent with each update, drawn by what they weigh; 0: all.")
     ] = 0,
+    rank: Annotated[int, typer.Option(help="Events of a layer that 'low-rank' sends at a time.")] = 1,
+    hold: Annotated[int, typer.Option(help="Updates that 'low-rank' adds up before it sends.")] = 8,
+    transfer_every: Annotated[
+        int, typer.Option(help="Updates between two rows that 'tiki-taka' reads of its second array.")
+    ] = 1,
+    transfer_rate: Annotated[float, typer.Option(help="Share of such a reading that is added to what is due.")] = 0.1,
+    zero_shift: Annotated[
+        int, typer.Option(help="Pairs of SET and RESET with which each cell of the second array begins.")
+    ] = 500,
     policy: Annotated[str | None, typer.Option(help=f"Differential pairs: {POLICIES}.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training part.")] = None,
     batch: Annotated[int | None, typer.Option(help="Samples of one update.")] = None,
@@ -115,7 +124,8 @@ def train(
             task=task, targets=tuple(target or [emulator_of(device)]), device=device if target else None,
             hidden=_sizes(hidden), activation=activation, loss=loss, optimizer=optimizer, rate=rate,
             final_rate=final_rate, momentum=momentum, decay=decay, schedule=schedule, fire_threshold=fire_threshold,
-            replay=replay, replay_draws=replay_draws,
+            replay=replay, replay_draws=replay_draws, rank=rank, hold=hold, transfer_every=transfer_every,
+            transfer_rate=transfer_rate, zero_shift=zero_shift,
             policy=policy, epochs=epochs, batch=batch, seed=seed, start=start, largest_weight=largest_weight,
             reread_share=reread_share, averages=averages, pulse_budget=pulse_budget, validation=validation,
             evaluations=evaluations,

@@ -41,6 +41,16 @@ class TrainConfig:
     """Updates that schedule `outer` sends again with momentum: what is older weighs momentum**replay and less."""
     replay_draws: int = 0
     """Of them sent with each update, drawn at random by what they weigh; 0: all."""
+    rank: int = 1
+    """Events of a layer that schedule `low-rank` sends at a time,"""
+    hold: int = 8
+    """and the updates that it adds up before."""
+    transfer_every: int = 1
+    """Updates between two rows that schedule `tiki-taka` reads of its second array,"""
+    transfer_rate: float = 0.1
+    """the share of a reading that is added to what is due,"""
+    zero_shift: int = 500
+    """and the pairs of SET and RESET with which each of its cells begins."""
     policy: str | None = None
     """bidirectional, set-only or fixed-reference; None: what suits the device."""
     epochs: int | None = None
@@ -75,6 +85,7 @@ class TrainConfig:
             ("fire threshold", self.fire_threshold),
             ("reread share", self.reread_share),
             ("largest weight", self.largest_weight),
+            ("transfer rate", self.transfer_rate),
             ("siemens per weight", self.siemens_per_weight),
         ):
             if size is not None and not 0 < size < inf:
@@ -94,7 +105,8 @@ class TrainConfig:
 
     def _check_counts(self) -> None:
         positive = {"epochs": self.epochs, "batch": self.batch, "averages": self.averages, "replay": self.replay,
-                    "evaluations": self.evaluations}  # fmt: skip
+                    "evaluations": self.evaluations, "rank": self.rank, "hold": self.hold,
+                    "transfer every": self.transfer_every, "zero shift": self.zero_shift}  # fmt: skip
         for name, value in positive.items():
             if value is not None and value < 1:
                 raise BadInput(f"{name} {value}; give 1 or more")

@@ -15,7 +15,7 @@ MAX_REPEATS = 64  # of an event: 2048 pulses of one cell
 BIDIRECTIONAL, FIXED_REFERENCE, SET_ONLY = range(3)
 
 _MAX_SLOTS = 32
-_UNIT = 128.0  # codes of probability 1
+UNIT = 128.0  # codes of probability 1
 _LARGEST = 127.0
 
 _MASK = 0xFFFFFFFF
@@ -147,7 +147,7 @@ def outer_events(x: Array, d: Array, pulses: float, pairs: Int, seed: Int) -> tu
         if size == 0.0:
             continue
         # x and d get the same largest probability: the root of the event's pulses a slot.
-        share = sqrt(size / (slots * repeats)) * _UNIT
+        share = sqrt(size / (slots * repeats)) * UNIT
         _fill(x[e], share / tops[e, 0], seed + e, 0, x_codes)
         _fill(d[e], (share if pulses > 0.0 else -share) / tops[e, 1], seed + e, x.shape[1], d_codes)
         for r in range(repeats):

@@ -147,6 +147,16 @@ class PairedLayer:
         self.tracker.observe((slice(None), slice(None)), found, averages)
         return found
 
+    def differences(self, row: int, averages: int = 1) -> Floats:
+        """Read a row of cells and return G+ - G- (outputs,) in S, NaN where saturated; the tracker is not told."""
+        found = np.empty(self.lines)
+        for placed in self.tiles:
+            if placed.inputs.start <= row < placed.inputs.stop:
+                i = row - placed.inputs.start + placed.region.row0
+                lines = slice(placed.region.col0, placed.region.col0 + placed.tile.cols)
+                found[placed.lines] = placed.crossbar.read(i, lines, averages=averages, over_range="nan")[0]
+        return found[0::2] - found[1::2]
+
     def read_cells(self, cells: Cells, averages: int = 1) -> None:
         """Read given cells, one row of a tile at a time from the first to the last of them, for the tracker."""
         rows, lines = cells

@@ -18,7 +18,7 @@ from hwctl.devices.steps import StepModel
 from hwctl.errors import DeviceError, RunError
 from hwctl.links.target import TWINS, Target
 from hwctl.links.watched import Wrap
-from hwctl.training import optimizers, tasks
+from hwctl.training import optimizers, schedules, tasks
 from hwctl.training.config import TrainConfig
 from hwctl.training.mapping import PairedLayer
 from hwctl.training.moves import Mover
@@ -43,13 +43,28 @@ def matrix_shapes(sizes: Sequence[int]) -> list[tuple[int, int]]:
     return [(inputs + 1, 2 * outputs) for inputs, outputs in pairwise(sizes)]
 
 
+def _all_shapes(config: TrainConfig) -> list[tuple[int, int]]:
+    """Return the device matrices of all layers, and again for each further array of the schedule."""
+    return matrix_shapes(layer_sizes(config)) * schedules.get(config.schedule).arrays
+
+
+def schedule_options(config: TrainConfig) -> schedules.Options:
+    """Return what a schedule has to know of a run."""
+    return schedules.Options(
+        fire_threshold=config.fire_threshold,
+        momentum=config.momentum if config.optimizer == "momentum" else 0.0,
+        **{name: getattr(config, name) for name in
+           ("replay", "replay_draws", "rank", "hold", "transfer_every", "transfer_rate", "zero_shift")},
+    )  # fmt: skip
+
+
 def resolve(config: TrainConfig) -> TrainConfig:
     """Return the configuration with all that is left to us decided, so that it can be run again.
 
     A single emulator without a geometry gets the network's size, one without a seed the run's; preset files and
     records of chips are pinned to what they hold now. Raises BadInput.
     """
-    shapes = matrix_shapes(layer_sizes(config))
+    shapes = _all_shapes(config)
     targets = [
         _sized(url, shapes, config.seed + n, alone=len(config.targets) == 1) for n, url in enumerate(config.targets)
     ]
@@ -154,24 +169,27 @@ def step_model(crossbars: Sequence[Crossbar], device: str | None = None) -> Step
 
 
 def build(config: TrainConfig, crossbars: Sequence[Crossbar], model: StepModel) -> list[Mover]:
-    """Place the network's layers on the arrays. Raises LimitError where they do not fit, RunError on a policy."""
+    """Place the network's layers on the arrays, those of a schedule's second array after them.
+
+    Raises LimitError where they do not fit, RunError on a policy.
+    """
     policy = config.policy or ("set-only" if model.one_way else "bidirectional")
     if policy not in POLICIES:
         raise RunError(f"no pair policy '{policy}'; known: {', '.join(POLICIES)}")
     if model.one_way and policy != "set-only":
         raise RunError(f"policy '{policy}' lowers conductances step by step, which this device cannot; use set-only")
     k = config.siemens_per_weight or (model.g_max - model.g_min) / largest_weight(config)
-    shapes = matrix_shapes(layer_sizes(config))
-    placed = place(shapes, [(crossbar.rows, crossbar.cols) for crossbar in crossbars])
+    placed = place(_all_shapes(config), [(crossbar.rows, crossbar.cols) for crossbar in crossbars])
+    weights = len(layer_sizes(config)) - 1
     return [
         Mover(
             PairedLayer(tiles, crossbars, model, k),
-            policy,
+            policy if n < weights else "bidirectional",
             reread_share=config.reread_share,
             averages=config.averages,
             pulse_budget=config.pulse_budget,
         )
-        for tiles in placed
+        for n, tiles in enumerate(placed)
     ]
 
 

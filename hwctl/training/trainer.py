@@ -21,15 +21,13 @@ from hwctl.training.counts import Counter
 from hwctl.training.evaluation import Evaluation, Metrics
 from hwctl.training.moves import Mover
 from hwctl.training.network import Network, gradients, with_bias
-from hwctl.training.schedules import Outer
-from hwctl.training.setup import build, layer_sizes, start_weights
+from hwctl.training.setup import build, layer_sizes, schedule_options, start_weights
 from hwctl.training.tasks.dataset import Dataset
 
 Floats = NDArray[np.float64]
 
 REBALANCE_EVERY = 500  # updates
 SCORED_AT_ONCE = 64  # updates
-OF_EVENTS = ("sgd", "momentum")  # optimizers whose updates are sums of outer products
 UNITS = {"mean": "S", "variance": "S^2", "remainder": "S", "before": "S"}
 
 
@@ -58,22 +56,24 @@ class Trainer:
         self.crossbars = list(crossbars)
         self.model = model
         self.data = data
-        self.movers: list[Mover] = build(config, crossbars, model)
+        built = build(config, crossbars, model)
+        layers = len(layer_sizes(config)) - 1
+        self.movers: list[Mover] = built[:layers]
         self.network = Network([mover.layer for mover in self.movers], config.activation, config.loss)
         shapes = [(m.layer.rows, m.layer.outputs) for m in self.movers]
         self.optimizer = optimizers.get(config.optimizer)(
             shapes, config.rate, momentum=config.momentum, decay=config.decay
         )
         self._rng = np.random.default_rng([config.seed, 3])
-        self.schedule = schedules.get(config.schedule)(
-            self.movers, fire_threshold=config.fire_threshold, rng=self._rng,
-            momentum=config.momentum if config.optimizer == "momentum" else 0.0,
-            replay=(config.replay, config.replay_draws),
-        )  # fmt: skip
-        if not self.schedule.dense and config.optimizer not in OF_EVENTS:
-            raise BadInput(f"schedule '{config.schedule}' sends events of rank 1; add --optimizer sgd or momentum")
-        if not self.schedule.dense and config.pulse_budget is not None:
-            raise BadInput(f"schedule '{config.schedule}' knows no pulse budget of a cell; take another schedule")
+        kind = schedules.get(config.schedule)
+        if kind.optimizers and config.optimizer not in kind.optimizers:
+            raise BadInput(
+                f"schedule '{kind.name}' cannot carry out optimizer '{config.optimizer}'; "
+                f"add --optimizer {' or '.join(kind.optimizers)}"
+            )
+        if not kind.counted and config.pulse_budget is not None:
+            raise BadInput(f"schedule '{kind.name}' knows no pulse budget of a cell; take another schedule")
+        self.schedule = kind(self.movers, schedule_options(config), self._rng, built[layers:])
         self._train_x = with_bias(data.train_x)
         self._wanted = np.eye(data.classes)
         self.progress = Progress()
@@ -94,6 +94,7 @@ class Trainer:
         self._since = time.perf_counter()
         self._counter = Counter(self.crossbars)
         start_weights(self.config, self.movers)
+        self.schedule.prepare()
         self.before = [mover.layer.tracker.mean.copy() for mover in self.movers]
 
     def checkpoint(self) -> Checkpoint:
@@ -122,7 +123,7 @@ class Trainer:
                 f"layer{n}/spent": mover.spent,
                 f"layer{n}/frozen": mover.frozen,
             }
-        arrays |= {f"replay/{name}": array for name, array in self.schedule.replay.state().items()}
+        arrays |= {f"schedule/{name}": array for name, array in self.schedule.state().items()}
         for name, moments in self.optimizer.state.items():
             arrays |= {f"optimizer/{name}/{n}": moment for n, moment in enumerate(moments)}
         for n, crossbar in enumerate(self.crossbars):
@@ -181,9 +182,7 @@ class Trainer:
         self.evaluation.trace, self.evaluation.array_seconds = values["trace"], values["evaluating"]
         self.optimizer.steps = values["steps"]
         self._rng.bit_generator.state = values["rng"]
-        self.schedule.replay.restore(
-            {n.removeprefix("replay/"): a for n, a in arrays.items() if n.startswith("replay/")}
-        )
+        self.schedule.restore({n.removeprefix("schedule/"): a for n, a in arrays.items() if n.startswith("schedule/")})
         for name, moments in self.optimizer.state.items():
             for n, moment in enumerate(moments):
                 moment[...] = arrays[f"optimizer/{name}/{n}"]
@@ -240,7 +239,7 @@ class Trainer:
         if len(self._scored) == SCORED_AT_ONCE:
             self._score()
         deltas = self.network.backward(done, wanted)
-        if isinstance(self.schedule, Outer):
+        if self.schedule.takes_events:
             self.schedule.apply_events(done.inputs, deltas, self.optimizer.rate * self._rate_share() / len(chosen))
         else:
             share = self._rate_share()
@@ -274,7 +273,7 @@ class Trainer:
 
     def _rebalance(self) -> None:
         for mover in self.movers:
-            if not self.schedule.dense:
+            if not self.schedule.counted:
                 mover.layer.read(self.config.averages)
             mover.rebalance()
 

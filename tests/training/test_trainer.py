@@ -68,6 +68,8 @@ WAYS = [
     ("sgd", "outer", "pcm"),
     ("momentum", "accumulate", "pcm"),
     ("momentum", "verify", "ecram"),
+    ("momentum-adaptive", "low-rank", "linear"),
+    ("sgd", "tiki-taka", "tiox-passive"),
 ]
 
 
@@ -249,6 +251,18 @@ def test_outer_takes_no_rate_per_weight(optimizer):
         trainer_of(configured(schedule="outer", optimizer=optimizer))
 
 
+def test_a_second_array_lies_beside_the_weights():
+    config = configured("tiox-passive", schedule="tiki-taka", optimizer="sgd", zero_shift=10, epochs=1)
+    trainer = finished(config)
+    rows = sum(m.layer.rows for m in trainer.movers)
+    assert trainer.crossbars[0].rows == 2 * rows
+    taken = {(t.crossbar, t.region) for m in [*trainer.movers, *trainer.schedule.beside] for t in m.layer.tiles}
+    assert len(taken) == 2 * len(trainer.movers)
+    counts = trainer.crossbars[0].pulse_counts()
+    assert (counts[rows:, : trainer.movers[0].layer.lines].min(axis=1) >= 10).any()
+    assert trainer.history[-1]["pulses_set"] + trainer.history[-1]["pulses_reset"] == counts.sum()
+
+
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize(
     "hidden",
@@ -316,6 +330,8 @@ RESUMED = [
     ("sgd", "outer", "pcm", 10.0),
     ("momentum", "outer", "ecram", 10.0),
     ("momentum", "verify", "ecram", 10.0),
+    ("momentum", "low-rank", "ecram", 10.0),
+    ("sgd", "tiki-taka", "tiox-passive", 10.0),
 ]
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hwctl.errors import BadInput
 from hwctl.training.optimizers import Momentum
-from hwctl.training.replay import Replay
+from hwctl.training.schedules.replay import Replay
 
 
 @given(b=st.floats(0.0, 0.95), depth=st.integers(1, 6), sizes=st.lists(st.integers(1, 3), min_size=1, max_size=8))

@@ -1,0 +1,95 @@
+"""What every schedule is: wished weight changes in, pulse commands out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwctl.errors import BadInput
+from hwctl.training.moves import Mover
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of all schedules; each looks at its own."""
+
+    fire_threshold: float = 10.0
+    """Pulse quanta that must be due before `accumulate` touches a weight."""
+    momentum: float = 0.0
+    """Of the events of `outer`, 0 to below 1."""
+    replay: int = 8
+    """Updates that `outer` sends again with momentum."""
+    replay_draws: int = 0
+    """Of them sent with each update, drawn at random; 0: all."""
+    rank: int = 1
+    """Events that `low-rank` sends of a layer at a time."""
+    hold: int = 8
+    """Updates that `low-rank` adds up before it sends."""
+    transfer_every: int = 1
+    """Updates between two rows that `tiki-taka` reads of its second array."""
+    transfer_rate: float = 0.1
+    """Share of a reading that `tiki-taka` adds to what is due."""
+    zero_shift: int = 500
+    """Pairs of SET and RESET that bring each cell of the second array to its symmetry point."""
+
+
+class Schedule(ABC):
+    """Carries out wished weight changes of all layers."""
+
+    name: ClassVar[str]
+    takes_events: ClassVar[bool] = False
+    """True where it takes the vectors of each sample's rank-1 update, not an optimizer's dense changes."""
+    counted: ClassVar[bool] = True
+    """False where nobody counts its pulses cell by cell on the host: the board's counters know."""
+    arrays: ClassVar[int] = 1
+    """Device matrices that it needs for each layer."""
+    optimizers: ClassVar[tuple[str, ...]] = ()
+    """Those that it can carry out; none: all."""
+
+    def __init__(
+        self,
+        movers: Sequence[Mover],
+        options: Options,
+        rng: np.random.Generator,
+        beside: Sequence[Mover] = (),
+    ) -> None:
+        """Take each layer's mover, and those of a second array where it needs one. rng: draws of roundings."""
+        self.movers, self.beside = list(movers), list(beside)
+        self.options = options
+        self.rng = rng
+        #: What could not be carried out yet, in S.
+        self.remainders = [np.zeros((m.layer.rows, m.layer.outputs)) for m in movers]
+
+    def prepare(self) -> None:
+        """Bring a second array to where it starts; most schedules have none."""
+
+    def apply(self, wishes: Sequence[Floats]) -> None:
+        """Carry out wished changes of weights, one array (inputs + 1, outputs) a layer."""
+        raise BadInput(f"schedule '{self.name}' takes events of rank 1, no dense changes")
+
+    def apply_events(self, inputs: Sequence[Floats], deltas: Sequence[Floats], rate: float) -> None:
+        """Change each layer's weights by -rate * inputs^T deltas.
+
+        inputs: (events, inputs + 1) a layer; deltas: (events, outputs) a layer.
+        """
+        raise BadInput(f"schedule '{self.name}' takes dense changes, no events")
+
+    def state(self) -> dict[str, NDArray[np.float64]]:
+        """Return what a checkpoint has to keep beside the remainders."""
+        return {}
+
+    def restore(self, state: dict[str, NDArray[np.float64]]) -> None:
+        """Go back to what `state` returned. Raises KeyError where a part is missing."""
+
+
+class Dense(Schedule):
+    """A schedule of dense changes."""
+
+    @abstractmethod
+    def apply(self, wishes: Sequence[Floats]) -> None:
+        """Carry out wished changes of weights, one array (inputs + 1, outputs) a layer."""

@@ -1,0 +1,86 @@
+"""Schedules that send vectors, and leave the products to the board: traffic of n + m and not of n * m."""
+
+from collections.abc import Sequence
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwctl.errors import BadInput
+from hwctl.protocol.codes import MAX_SLOTS
+from hwctl.training.kernels import BIDIRECTIONAL, FIXED_REFERENCE, MAX_REPEATS, SET_ONLY, outer_events
+from hwctl.training.moves import Mover
+from hwctl.training.schedules.base import Options, Schedule
+from hwctl.training.schedules.replay import Replay
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int8]
+
+PAIRS = MappingProxyType({"bidirectional": BIDIRECTIONAL, "fixed-reference": FIXED_REFERENCE, "set-only": SET_ONLY})
+
+
+class Events(NamedTuple):
+    """Events as they are sent."""
+
+    rows: Codes
+    """(events, inputs + 1)"""
+    lines: Codes
+    """(events, device columns)"""
+    slots: int
+    """Lengths of the bit streams; 0 where there is nothing to send."""
+
+
+def send(mover: Mover, x: Floats, d: Floats, change: float) -> Events:
+    """Change a layer's weights by change * x^T d on average, by coincidences of bit streams; return what was sent.
+
+    x: (events, inputs + 1); d: (events, outputs); change: of a weight for x_i * d_j = 1. Steps are taken as those of
+    mid-range everywhere. Raises BadInput where a cell would take more pulses than a command can hold.
+    """
+    layer, pairs = mover.layer, PAIRS[mover.policy]
+    # Under `bidirectional` both cells of a pair move by half.
+    cells = 0.5 if pairs == BIDIRECTIONAL else 1.0
+    pulses = cells * change * layer.k / layer.model.quantum
+    sent = Events(*outer_events(x, d, pulses, pairs, layer.tiles[0].crossbar.event))
+    if sent.slots < 0:
+        raise BadInput(
+            f"an update asks for more than {MAX_REPEATS * MAX_SLOTS} pulses of a cell; lower the learning rate"
+        )
+    if sent.slots:
+        layer.outer(*sent)
+    mover.updates += 1
+    return sent
+
+
+class Outer(Schedule):
+    """Rank-1 events: each sample's update is sent as two vectors, and coincidences of bit streams pulse the cells.
+
+    Nobody counts them cell by cell on the host, and stuck cells are pulsed as well: the board's counters know.
+    """
+
+    name = "outer"
+    takes_events = True
+    counted = False
+    optimizers = ("sgd", "momentum")
+
+    def __init__(
+        self, movers: Sequence[Mover], options: Options, rng: np.random.Generator, beside: Sequence[Mover] = ()
+    ) -> None:
+        """Take each layer's mover; see Schedule."""
+        super().__init__(movers, options, rng, beside)
+        shapes = [(m.layer.rows, m.layer.outputs) for m in movers]
+        self.replay = Replay(shapes, options.momentum, options.replay, options.replay_draws)
+
+    def apply_events(self, inputs: Sequence[Floats], deltas: Sequence[Floats], rate: float) -> None:
+        """Change each layer's weights by -rate * inputs^T deltas, event by event, and by replayed momentum."""
+        for n, (mover, own_x, own_delta) in enumerate(zip(self.movers, inputs, deltas, strict=True)):
+            x, delta = self.replay.with_past(n, own_x, own_delta, self.rng)
+            send(mover, x, delta, -rate)
+
+    def state(self) -> dict[str, Floats]:
+        """Return the events that are replayed."""
+        return self.replay.state()
+
+    def restore(self, state: dict[str, Floats]) -> None:
+        """Go back to what `state` returned."""
+        self.replay.restore(state)

@@ -1,0 +1,74 @@
+"""Updates of low rank: the host adds up dense changes, and sends the few events that come nearest to their sum."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwctl.training.kernels import UNIT
+from hwctl.training.moves import Mover
+from hwctl.training.schedules.base import Dense, Options
+from hwctl.training.schedules.events import Events, send
+
+Floats = NDArray[np.float64]
+
+
+class LowRank(Dense):
+    """Every `hold` updates, what is due is sent as `rank` events; what they lack stays due.
+
+    Any optimizer, with the traffic of vectors: Vogels et al., "PowerSGD", NeurIPS 2019, algorithm 1 (one step of a
+    power iteration that starts from the last factors, with error feedback), for pulses.
+    """
+
+    name = "low-rank"
+    counted = False
+
+    def __init__(
+        self, movers: Sequence[Mover], options: Options, rng: np.random.Generator, beside: Sequence[Mover] = ()
+    ) -> None:
+        """Take each layer's mover; see Schedule."""
+        super().__init__(movers, options, rng, beside)
+        self._ranks = [min(options.rank, m.layer.rows, m.layer.outputs) for m in movers]
+        self._factors = [rng.standard_normal((m.layer.outputs, r)) for m, r in zip(movers, self._ranks, strict=True)]
+        self._held = 0
+
+    def apply(self, wishes: Sequence[Floats]) -> None:
+        """Add the changes, and send what is due when it is time."""
+        for n, mover in enumerate(self.movers):
+            self.remainders[n] += wishes[n] * mover.layer.k
+        self._held += 1
+        if self._held < self.options.hold:
+            return
+        self._held = 0
+        for n, mover in enumerate(self.movers):
+            due = self.remainders[n] / mover.layer.k
+            if due.any():
+                x, self._factors[n] = factors(due, self._factors[n])
+                sent = send(mover, x.T, self._factors[n].T, 1.0)
+                self.remainders[n] -= expected(sent) * mover.layer.model.quantum
+
+    def state(self) -> dict[str, Floats]:
+        """Return the factors from which the next iteration starts."""
+        held = {"held": np.array([float(self._held)])}
+        return held | {f"factors/{n}": factor for n, factor in enumerate(self._factors)}
+
+    def restore(self, state: dict[str, Floats]) -> None:
+        """Go back to what `state` returned."""
+        self._held = int(state["held"][0])
+        self._factors = [state[f"factors/{n}"] for n in range(len(self._factors))]
+
+
+def factors(matrix: Floats, start: Floats) -> tuple[Floats, Floats]:
+    """Return P (rows, rank) of orthonormal columns and Q (outputs, rank) with P Q^T near a matrix (rows, outputs).
+
+    start: (outputs, rank), the Q of a similar matrix. No other matrix of that rank with the same P is nearer.
+    """
+    p, _ = np.linalg.qr(matrix @ start)
+    return p, matrix.T @ p
+
+
+def expected(sent: Events) -> Floats:
+    """Return by how many pulses events move G+ - G- on average, (inputs + 1, outputs), SET above 0."""
+    x, lines = sent.rows.astype(np.float64), sent.lines.astype(np.float64)
+    pulses: Floats = x.T @ (lines[:, 0::2] - lines[:, 1::2])
+    return pulses * (sent.slots / UNIT**2)
