@@ -1,119 +1,101 @@
-"""Bytes on a line, pulses and accuracy of update schedules: rank-1 events with replayed momentum, and matrices.
+"""Bytes that move weights, an update, and accuracy: events of rank 1 with momentum against a matrix of pulse counts.
 
-Commands and replies are encoded as a byte link would, and counted by kind: what moves weights (PULSE, OUTER and the
-readings that a schedule asks for) is told apart from what a pass through the network takes (VMM, transposed VMM).
+784-100-10 on MNIST at batch 1. Each schedule's rate is the best of RATES by validation rows, on a seed of its own; then
+paired seeds are reported, and the test part is read once, after the last sample. Bytes are those of
+`benchmarks.traffic`, counted over the second half of the run.
 
-    python benchmarks/outer_traffic.py                          # bytes an update on 784-100-10, batch 1
-    python benchmarks/outer_traffic.py --samples 60000          # and the accuracy after so many samples
+    python -m benchmarks.outer_traffic --device ecram       # goes on where it was cut off
 """
 
 import argparse
 import os
-import time
-from collections import Counter
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from hwctl.links.link import Link
-from hwctl.links.watched import WatchedLink
-from hwctl.protocol import commands
-from hwctl.protocol.codec import encode_command, encode_reply
-from hwctl.protocol.commands import Command
-from hwctl.protocol.replies import Reply
-from hwctl.training import setup
+import numpy as np
+
+from benchmarks.traffic import UpdateTraffic
+from hwctl.sweeps import workers
+from hwctl.sweeps.point import Point, measure
+from hwctl.sweeps.results import Results
+from hwctl.sweeps.statistics import mean_difference
 from hwctl.training.config import TrainConfig
-from hwctl.training.trainer import Trainer
 
-PASSES = (commands.Vmm, commands.VmmT)
-KINDS = {
-    "outer, sgd": {"schedule": "outer", "optimizer": "sgd", "rate": 0.05},
-    "outer, replay of 8": {"schedule": "outer", "optimizer": "momentum", "rate": 0.005, "replay": 8},
-    "outer, replay of 2 drawn of 16": {
-        "schedule": "outer",
-        "optimizer": "momentum",
-        "rate": 0.005,
-        "replay": 16,
-        "replay_draws": 2,
-    },
+KINDS: Mapping[str, Mapping[str, Any]] = {
+    "cell, momentum": {"schedule": "cell", "optimizer": "momentum"},
+    "outer, sgd": {"schedule": "outer", "optimizer": "sgd", "momentum": 0.0},
+    "outer, replay of 8": {"schedule": "outer", "optimizer": "momentum", "replay": 8},
     "outer, replay of 1 drawn of 16": {
-        "schedule": "outer",
-        "optimizer": "momentum",
-        "rate": 0.005,
-        "replay": 16,
-        "replay_draws": 1,
+        "schedule": "outer", "optimizer": "momentum", "replay": 16, "replay_draws": 1,
     },
-    "cell, momentum": {"schedule": "cell", "optimizer": "momentum", "rate": 0.005},
-    "accumulate, momentum": {"schedule": "accumulate", "optimizer": "momentum", "rate": 0.005},
-}
-WARM_UP = 20  # updates whose bytes do not count: a replay is not full yet
+    "low-rank, 1 event in 8 updates": {"schedule": "low-rank", "optimizer": "momentum", "rank": 1, "hold": 8},
+    "accumulate, momentum": {"schedule": "accumulate", "optimizer": "momentum"},
+}  # fmt: skip
+BASE = "cell, momentum"
+RATES = (0.001, 0.002, 0.004, 0.008)  # divided by 1 - momentum for sgd
+TUNING = 1000  # seed
+VALIDATION = 0.1
 
 
-class Traffic:
-    """Bytes of commands and replies by kind of command."""
-
-    def __init__(self) -> None:
-        self.bytes: Counter[str] = Counter()
-
-    def wrap(self, link: Link) -> Link:
-        return WatchedLink(link, self._seen)
-
-    def _seen(self, command: Command, reply: Reply) -> None:
-        kind = "passes" if isinstance(command, PASSES) else "updates"
-        self.bytes[kind] += len(encode_command(command)) + len(encode_reply(reply))
+def with_traffic(config: TrainConfig) -> dict[str, Any]:
+    """Train once; link_bytes are those of UpdateTraffic."""
+    return measure(config, [UpdateTraffic])
 
 
-def measure(name: str, device: str, updates: int, samples: int, data_dir: str, seed: int) -> tuple[float, str]:
-    """Train and return the bytes an update that move weights, and the line to print."""
+def point(kind: str, rate: float, seed: int, device: str, data_dir: str) -> Point:
+    """Return a run."""
+    options = KINDS[kind]
+    scale = 10.0 if options["optimizer"] == "sgd" else 1.0
     config = TrainConfig(
-        task="mnist", targets=(f"emulator:?device={device}",), batch=1, epochs=1, seed=seed, data_dir=data_dir,
-        hidden=(100,), **KINDS[name],
+        task="mnist", targets=(f"emulator:?device={device}",), hidden=(100,), batch=1, epochs=1, seed=seed,
+        validation=VALIDATION, evaluations=2, data_dir=data_dir, rate=rate * scale, **options,
     )  # fmt: skip
-    config, traffic = setup.resolve(config), Traffic()
-    crossbars = setup.open_crossbars(config, [traffic.wrap])
-    try:
-        data = setup.load_data(config)
-        if samples:
-            data = replace(data, train_x=data.train_x[:samples], train_y=data.train_y[:samples])
-        trainer = Trainer(config, crossbars, setup.step_model(crossbars), data)
-        trainer.start()
-        trainer.run(stop=lambda: trainer.progress.updates >= WARM_UP)
-        traffic.bytes.clear()
-        trainer.run(stop=lambda: trainer.progress.updates >= WARM_UP + updates)
-        an_update = traffic.bytes["updates"] / updates
-        line = f"{name:32} {an_update:10,.0f} bytes an update, {traffic.bytes['passes'] / updates:7,.0f} for its passes"
-        if samples:
-            begun = time.perf_counter()
-            trainer.run()
-            summary = trainer.summary()
-            pulses = summary["pulses_set"] + summary["pulses_reset"]
-            line += (
-                f"; {100 * summary['test_accuracy']:.2f}% after {samples:,} samples, {pulses:,} pulses, worst cell "
-                f"{summary['pulses_max_cell']:,}, {time.perf_counter() - begun:.0f} s"
-            )
-        return an_update, line
-    finally:
-        for crossbar in crossbars:
-            crossbar.close()
+    return Point(config, {"kind": kind, "rate": rate, "seed": seed, "device": device})
+
+
+def an_update(run: Mapping[str, Any]) -> float:
+    """Return the bytes that move weights an update, over the second half of a run."""
+    first, last = run["trace"]["link_bytes"]
+    return float(last - first) / (run["samples"] / 2)
 
 
 def main() -> None:
+    """Run what is missing, and print a line for each schedule."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="ecram")
-    parser.add_argument("--updates", type=int, default=200, help="over which bytes are counted")
-    parser.add_argument("--samples", type=int, default=0, help="train on so many, too")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=3, help="reported")
+    parser.add_argument("--results", type=Path, default=Path("outer_traffic.jsonl"))
+    parser.add_argument("--workers", type=int, default=0, help="processes; 0: one a core")
     parser.add_argument("--data-dir", type=Path, default=Path(os.environ.get("HWCTL_DATA", "../shared/data/mnist")))
     options = parser.parse_args()
-    found = {}
-    for name in KINDS:
-        found[name], line = measure(
-            name, options.device, options.updates, options.samples, str(options.data_dir), options.seed
+    results = Results(options.results)
+
+    def runs(points: list[Point]) -> list[dict[str, Any]]:
+        workers.run(points, results, options.workers, measured=with_traffic)
+        return [results.runs[one.key] for one in points]
+
+    device, data_dir = options.device, str(options.data_dir)
+    tuned = {}
+    tuning = runs([point(kind, rate, TUNING, device, data_dir) for kind in KINDS for rate in RATES])
+    for n, kind in enumerate(KINDS):
+        found = [run["validation_accuracy"] for run in tuning[n * len(RATES) : (n + 1) * len(RATES)]]
+        tuned[kind] = RATES[int(np.argmax(found))]
+    seeds = range(options.seeds)
+    runs([point(kind, tuned[kind], seed, device, data_dir) for kind in KINDS for seed in seeds])
+    reported = {kind: runs([point(kind, tuned[kind], seed, device, data_dir) for seed in seeds]) for kind in KINDS}
+    base = reported[BASE]
+    for kind, of_kind in reported.items():
+        accuracy, its = (np.array([100 * run["test_accuracy"] for run in rs]) for rs in (of_kind, base))
+        apart = mean_difference(accuracy, its, np.random.default_rng(0))
+        size = float(np.mean([an_update(run) for run in of_kind]))
+        fewer = float(np.mean([an_update(run) for run in base])) / size
+        pulses = np.mean([run["pulses_set"] + run["pulses_reset"] for run in of_kind])
+        print(
+            f"{kind:32} rate {tuned[kind]:<6g} {size:8,.0f} bytes an update, {fewer:6.1f}x fewer than cell; "
+            f"{accuracy.mean():.2f}%, {apart.value:+.2f} ({apart.low:+.2f} to {apart.high:+.2f}) points; "
+            f"{pulses:,.0f} pulses, worst cell {np.mean([run['pulses_max_cell'] for run in of_kind]):,.0f}"
         )
-        print(line, flush=True)
-    base = found["cell, momentum"]
-    print(
-        ", ".join(f"{name}: {base / an_update:.1f}x fewer than cell" for name, an_update in found.items() if an_update)
-    )
 
 
 if __name__ == "__main__":

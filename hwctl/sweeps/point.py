@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hwctl.links.watched import Wrap
 from hwctl.training import setup
 from hwctl.training.config import TrainConfig
 from hwctl.training.trainer import Trainer
@@ -13,7 +14,9 @@ CURVES = ("train_loss", "validation_loss", "validation_accuracy", "pulses_set", 
 """Columns of the metrics that a result keeps for every epoch, as far as the run has them."""
 
 
-TRACED = ("epochs", "validation_loss", "validation_accuracy", "pulses", "pulses_max_cell", "array_seconds")
+TRACED = (
+    "epochs", "validation_loss", "validation_accuracy", "pulses", "pulses_max_cell", "array_seconds", "link_bytes",
+)  # fmt: skip
 """Columns of `Evaluation.trace`."""
 
 
@@ -35,13 +38,13 @@ def _columns(rows: Sequence[Mapping[str, float]], names: Sequence[str] = CURVES)
     return {name: [row[name] for row in rows] for name in names if rows and name in rows[0]}
 
 
-def measure(config: TrainConfig) -> dict[str, Any]:
+def measure(config: TrainConfig, wraps: Sequence[Wrap] = ()) -> dict[str, Any]:
     """Train once and return the summary of `hwctl train --json` with `curves` (CURVES, a value an epoch) and `trace`.
 
-    The latter holds TRACED, a value an evaluation, where there are several in an epoch.
+    The latter holds TRACED, a value an evaluation, where there are several in an epoch. wraps: around each link.
     """
     resolved = setup.resolve(config)
-    crossbars = setup.open_crossbars(resolved)
+    crossbars = setup.open_crossbars(resolved, wraps)
     try:
         model = setup.step_model(crossbars, resolved.device)
         trainer = Trainer(resolved, crossbars, model, setup.load_data(resolved))

@@ -28,7 +28,9 @@ class Evaluation:
         self.trace: list[Metrics] = []
         """Rows of `record`."""
         self.array_seconds = 0.0
-        """s that the arrays were driven for readings of validation rows, and of the test part beside them."""
+        """s that the arrays were driven for readings of validation rows, and of the test part beside them,"""
+        self.link_bytes = 0
+        """and the bytes on the link."""
 
     def at_epoch(self, counter: Counter, *, last: bool) -> Metrics:
         """Return the metrics of an epoch's end; `last`: of the run."""
@@ -41,10 +43,12 @@ class Evaluation:
     def record(self, counter: Counter, epochs: float) -> None:
         """Add to the trace what the rows kept back say after so many epochs, and what training took until then.
 
-        pulses, pulses_max_cell and array_seconds are those of training: evaluations are not counted.
+        pulses, pulses_max_cell, array_seconds and link_bytes are those of training: evaluations are not counted.
         """
         before = counter.totals(0.0)
         driven = before.array_seconds - self.array_seconds
+        with self._apart(counter):
+            worst = counter.worst_cell()
         if (found := self._validated(counter)) is not None:
             self.trace.append(
                 {
@@ -52,8 +56,9 @@ class Evaluation:
                     "validation_loss": found[0],
                     "validation_accuracy": found[1],
                     "pulses": before.pulses_set + before.pulses_reset,
-                    "pulses_max_cell": counter.worst_cell(),
+                    "pulses_max_cell": worst,
                     "array_seconds": driven,
+                    "link_bytes": before.link_bytes - self.link_bytes,
                 }
             )
 
@@ -77,6 +82,8 @@ class Evaluation:
 
     @contextmanager
     def _apart(self, counter: Counter) -> Iterator[None]:
-        begun = counter.totals(0.0).array_seconds
+        begun = counter.totals(0.0)
         yield
-        self.array_seconds += counter.totals(0.0).array_seconds - begun
+        done = counter.totals(0.0)
+        self.array_seconds += done.array_seconds - begun.array_seconds
+        self.link_bytes += done.link_bytes - begun.link_bytes

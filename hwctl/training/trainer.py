@@ -106,7 +106,7 @@ class Trainer:
             "progress": asdict(self.progress),
             "history": self.history,
             "trace": self.evaluation.trace,
-            "evaluating": self.evaluation.array_seconds,
+            "evaluating": [self.evaluation.array_seconds, self.evaluation.link_bytes],
             "totals": totals,
             "steps": self.optimizer.steps,
             "rng": self._rng.bit_generator.state,
@@ -179,7 +179,8 @@ class Trainer:
     def _resume_host(self, values: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         self.progress = Progress(**values["progress"])
         self.history = values["history"]
-        self.evaluation.trace, self.evaluation.array_seconds = values["trace"], values["evaluating"]
+        self.evaluation.trace = values["trace"]
+        self.evaluation.array_seconds, self.evaluation.link_bytes = values["evaluating"]
         self.optimizer.steps = values["steps"]
         self._rng.bit_generator.state = values["rng"]
         self.schedule.restore({n.removeprefix("schedule/"): a for n, a in arrays.items() if n.startswith("schedule/")})

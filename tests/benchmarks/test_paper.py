@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from benchmarks import paper
+from benchmarks import paper, study
 
 SMALL = ["--tasks", "iris", "--devices", "linear", "--trials", "2", "--tuning-seeds", "1", "--seeds", "3"]
 
 
 def test_every_method_gets_as_many_trials_all_over_its_ranges():
     for name, method in paper.METHODS.items():
-        found = paper.trials(name, "wbc", 16)
+        found = study.trials(paper.METHODS, name, "wbc", 16)
         assert len(found) == 16
-        assert found == paper.trials(name, "wbc", 16)
+        assert found == study.trials(paper.METHODS, name, "wbc", 16)
         for option, (low, high) in method.ranges.items():
             values = np.array([trial[option] for trial in found])
             values = 1 - values if option in ("momentum", "decay") else values
@@ -21,18 +21,18 @@ def test_every_method_gets_as_many_trials_all_over_its_ranges():
 
 
 def test_tuning_target_and_reported_seeds_are_apart():
-    study = paper.Study("wbc", "linear", 4, 3, 20)
-    tuning = {point.config.seed for point in study.tuning()}
-    assert not tuning & set(range(paper.REPORTED, paper.REPORTED + 20))
-    assert not tuning & set(range(paper.TARGET, paper.TARGET + paper.TARGET_SEEDS))
-    for point in study.tuning():
-        assert point.config.validation == paper.VALIDATION["wbc"]
+    one = study.Study(paper.METHODS, "wbc", "linear", 4, 3, 20)
+    tuning = {point.config.seed for point in one.tuning()}
+    assert not tuning & set(range(study.REPORTED, study.REPORTED + 20))
+    assert not tuning & set(range(study.TARGET, study.TARGET + study.TARGET_SEEDS))
+    for point in one.tuning():
+        assert point.config.validation == study.VALIDATION["wbc"]
 
 
 @pytest.mark.slow
 def test_a_small_study_runs_goes_on_and_writes_its_page(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(paper, "TARGET_SEEDS", 3)
-    monkeypatch.setitem(paper.EPOCHS, "iris", (2.0, 3.0))
+    monkeypatch.setattr(study, "TARGET_SEEDS", 3)
+    monkeypatch.setitem(study.EPOCHS, "iris", (2.0, 3.0))
     results = str(tmp_path / "paper.jsonl")
     paper.main([*SMALL, "--results", results, "--workers", "1"])
     assert "reported" in capsys.readouterr().out
@@ -41,12 +41,13 @@ def test_a_small_study_runs_goes_on_and_writes_its_page(tmp_path, monkeypatch, c
     paper.main([*SMALL, "--results", results, "--page", str(tmp_path / "results.md")])
     text = (tmp_path / "results.md").read_text()
     assert "## iris on linear" in text
-    assert text.count("| momentum + a rate per weight |") == 4
+    assert text.count("| momentum + a rate per weight |") == 6
+    assert (tmp_path / "images" / "results-speed.png").stat().st_size > 10_000
     assert (tmp_path / "images" / "results-iris-linear-speed.png").stat().st_size > 10_000
 
 
 def test_the_target_is_reached_by_a_mean_and_not_by_one_lucky_reading():
-    assert paper.trailing_mean([4.0, 2.0, 0.0, 2.0], 2) == [3.0, 1.0, 1.0]
+    assert study.trailing_mean([4.0, 2.0, 0.0, 2.0], 2) == [3.0, 1.0, 1.0]
     run = {"task": "iris", "trace": {"validation_loss": [4.0, 0.5, 4.0, 1.0, 1.0], "epochs": [1, 2, 3, 4, 5]}}
-    assert paper.epochs_to(run, 1.0) == 5.0
-    assert paper.epochs_to(run, 0.9) == np.inf
+    assert study.epochs_to(run, 1.0) == 5.0
+    assert study.epochs_to(run, 0.9) == np.inf

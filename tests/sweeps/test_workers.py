@@ -44,11 +44,10 @@ def killing(config):
     return {"rate": config.rate}
 
 
-def test_a_worker_that_dies_is_named_and_finished_runs_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "measure", killing)
+def test_a_worker_that_dies_is_named_and_finished_runs_are_kept(tmp_path):
     results = Results(tmp_path / "r.jsonl")
     with pytest.raises(SweepError, match=r"worker of run \{'rate': 0\.1, 'seed': 0\} died twice"):
-        workers.run(points(), results, 1)
+        workers.run(points(), results, 1, measured=killing)
     assert [run["rate"] for run in Results(tmp_path / "r.jsonl").runs.values()] == [0.01]
 
 

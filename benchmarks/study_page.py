@@ -1,0 +1,214 @@
+"""The page of studies: what of it is said first, and tables and plots of each study."""
+
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import study_plots
+from benchmarks.study import AIMS, TARGET_SEEDS, Study, epochs_to, final_loss
+from hwctl import __version__
+from hwctl.sweeps.results import Results
+from hwctl.sweeps.statistics import Floats, Interval, mean_difference, median_of, ratio_of_medians
+
+Runs = Mapping[str, list[dict[str, Any]]]
+SAYS = {"speed": "tuned to be soonest at the target", "loss": "tuned for the least final loss"}
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a page says beside its figures."""
+
+    title: str
+    about: str
+    command: str
+    """That made the results."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the reported runs of a method come to beside those of the first one, at one aim."""
+
+    times: Mapping[str, Floats]
+    """(seeds,) until the target by clock: epochs, pulses, pulses_max_cell, array_seconds and so on."""
+    own: Floats
+    """(seeds,) epochs until the loss that the first method, tuned for loss, ends with on the same seed."""
+    accuracy: Floats
+    """(seeds,) %"""
+    pulses: float
+    """Median of all pulses of a run."""
+    worst: float
+    """Median of the pulses of a run's worst cell."""
+
+
+def write(path: Path, page: Page, studies: Sequence[Study], results: Results) -> None:
+    """Write the page, and its plots beside it in images/."""
+    images, sections, summary = path.parent / "images", [], []
+    for study in studies:
+        found = {aim: figures(study, results, aim) for aim in AIMS}
+        summary += list(_summary(study, found))
+        sections += list(_section(study, results, found, path.stem, images))
+    plot = images / f"{path.stem}-speed.png"
+    study_plots.ratios(plot, {f"{s.task} on {s.device}": _ratios(s, figures(s, results, "speed")) for s in studies})
+    lines = [*_head(page, path, studies), *_table_head("task", "device", "tuned for", *SUMMARY), *summary, ""]
+    lines += [f"![Times as fast as {studies[0].base}](images/{plot.name})", *sections]
+    path.write_text("\n".join(lines) + "\n")
+    print(f"{path}: {len(studies)} studies")
+
+
+def figures(study: Study, results: Results, aim: str) -> dict[str, Figures]:
+    """Return what the reported runs come to, by method."""
+    target, found = study.target(results), {}
+    ends = [final_loss(run) for run in study.reported_of(results, study.base, "loss")]
+    for method in study.methods:
+        runs = study.reported_of(results, method, aim)
+        clocks = [clock for clock in runs[0]["trace"] if not clock.startswith("validation")]
+        found[method] = Figures(
+            {clock: np.array([epochs_to(run, target, clock) for run in runs]) for clock in clocks},
+            np.array([epochs_to(run, end) for run, end in zip(runs, ends, strict=True)]),
+            100 * np.array([run["test_accuracy"] for run in runs]),
+            float(np.median([run["pulses_set"] + run["pulses_reset"] for run in runs])),
+            float(np.median([run["pulses_max_cell"] for run in runs])),
+        )
+    return found
+
+
+def _head(page: Page, path: Path, studies: Sequence[Study]) -> Iterator[str]:
+    sizes: dict[tuple[int, int, int], dict[str, None]] = {}
+    for study in studies:
+        sizes.setdefault((study.trials, study.tuning_seeds, study.seeds), {})[study.task] = None
+    yield f"# {page.title}"
+    yield ""
+    yield from page.about.strip().split("\n")
+    yield ""
+    yield from (
+        "Every method had as many trials, a Latin hypercube over its own ranges and the length of a run, each on the",
+        "same tuning seeds; other seeds are reported:",
+    )
+    yield "; ".join(
+        f"{', '.join(tasks)}: {trials} trials on {tuning} tuning seed(s), {seeds} reported seeds"
+        for (trials, tuning, seeds), tasks in sizes.items()
+    )
+    yield from (
+        "A seed draws split, chip, first weights and sample order: runs are paired. The target is the validation loss",
+        f"that the median of {TARGET_SEEDS} runs of {studies[0].methods[studies[0].base].says}, tuned for loss, ends",
+        "with; reached it is where the mean over half an epoch of readings is as low. A seed's own target is the loss",
+        "that this method ends with on that very seed, as some splits are harder than others. Intervals are of 95%, by",
+        "a bootstrap over the pairs. A run that does not reach a target is censored and counts as the longest: where",
+        "half of the runs of a method are, there is no median. The test part was read once, after the last epoch.",
+    )
+    yield ""
+    yield f"Written by `{page.command} --page docs/{path.name}`, hwctl {__version__}, commit {_commit()}."
+    yield ""
+
+
+def _commit() -> str:
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+SUMMARY = ("method", "times as fast", "to each seed's own target", "times fewer pulses to the target",
+           "times less wear of the worst cell", "accuracy minus")  # fmt: skip
+
+
+def _summary(study: Study, found: Mapping[str, Mapping[str, Figures]]) -> Iterator[str]:
+    for aim in AIMS:
+        for method in list(study.methods)[1:]:
+            cells = _against(found[aim][method], found[aim][study.base])
+            yield _row(study.task, study.device, aim, study.methods[method].says, *cells.values())
+
+
+def _against(own: Figures, base: Figures) -> dict[str, str]:
+    rng = np.random.default_rng(0)
+    apart = mean_difference(own.accuracy, base.accuracy, rng)
+    return {
+        "speed": _ratio(ratio_of_medians(base.times["epochs"], own.times["epochs"], rng)),
+        "own": _ratio(ratio_of_medians(base.own, own.own, rng)),
+        "pulses": _ratio(ratio_of_medians(base.times["pulses"], own.times["pulses"], rng)),
+        "wear": _ratio(ratio_of_medians(base.times["pulses_max_cell"], own.times["pulses_max_cell"], rng))
+        if "pulses_max_cell" in own.times
+        else "",
+        "accuracy": f"{apart.value:+.2f} ({apart.low:+.2f} to {apart.high:+.2f})",
+    }
+
+
+def _ratios(study: Study, found: Mapping[str, Figures]) -> dict[str, Interval]:
+    rng, base = np.random.default_rng(0), found[study.base]
+    return {
+        study.methods[method].says: ratio_of_medians(base.own, own.own, rng)
+        for method, own in found.items()
+        if method != study.base
+    }
+
+
+def _section(
+    study: Study, results: Results, found: Mapping[str, Mapping[str, Figures]], stem: str, images: Path
+) -> Iterator[str]:
+    target, chosen = study.target(results), study.chosen(results)
+    yield from ("", f"## {study.task} on {study.device}", "", f"Target: a validation loss of {target:.4f}.")
+    for aim in AIMS:
+        runs = {method: study.reported_of(results, method, aim) for method in study.methods}
+        yield from ("", f"### {study.task} on {study.device}, each method {SAYS[aim]}", "")
+        yield from _table(study, found[aim])
+        plot = images / f"{stem}-{study.task}-{study.device}-{aim}.png"
+        study_plots.losses(plot, {study.methods[m].says: of_method for m, of_method in runs.items()}, target)
+        yield from ("", f"![Validation loss against epochs and pulses](images/{plot.name})")
+    yield ""
+    yield from _options(study, chosen)
+
+
+def _table(study: Study, found: Mapping[str, Figures]) -> Iterator[str]:
+    traffic = "link_bytes" in found[study.base].times and found[study.base].times["link_bytes"].any()
+    yield from _table_head(
+        "method", "epochs to the target", "times as fast", "less time", "own target", "times as fast", "censored",
+        "pulses to the target", "worst cell at the target", "array time", *(["traffic"] if traffic else []),
+        "test accuracy", "pulses in all", "worst cell",
+    )  # fmt: skip
+    for method, own in found.items():
+        base = method == study.base
+        against = dict.fromkeys(("speed", "own"), "") if base else _against(own, found[study.base])
+        slow, fast = median_of(found[study.base].times["epochs"]), median_of(own.times["epochs"])
+        less = "" if base or not np.isfinite(slow + fast) else f"{100 * (1 - fast / slow):.0f}%"
+        worst = _number(median_of(own.times["pulses_max_cell"])) if "pulses_max_cell" in own.times else ""
+        yield _row(
+            study.methods[method].says, _number(fast), against["speed"], less, _number(median_of(own.own)),
+            against["own"], int(np.isinf(own.times["epochs"]).sum()), _number(median_of(own.times["pulses"])), worst,
+            f"{_number(1e3 * median_of(own.times['array_seconds']))} ms",
+            *([f"{_number(median_of(own.times['link_bytes']) / 1024)} KiB"] if traffic else []),
+            f"{own.accuracy.mean():.2f}%", _number(own.pulses), _number(own.worst),
+        )  # fmt: skip
+
+
+def _options(study: Study, chosen: Mapping[tuple[str, str], Mapping[str, Any]]) -> Iterator[str]:
+    yield from _table_head("method", "tuned for", "options")
+    for (method, aim), options in chosen.items():
+        said = ", ".join(
+            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in options.items()
+            if name not in ("optimizer", "schedule")
+        )
+        yield _row(study.methods[method].says, aim, said)
+
+
+def _table_head(*names: str) -> Iterator[str]:
+    yield _row(*names)
+    yield "|" + "---|" * len(names)
+
+
+def _row(*cells: object) -> str:
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def _ratio(found: Interval) -> str:
+    if found.value == 0.0:
+        return "not reached"
+    return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
+
+
+def _number(value: float) -> str:
+    if np.isinf(value):
+        return "not reached"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
