@@ -24,6 +24,7 @@ def test_a_bitstream_is_the_one_of_the_manifest(board):
     assert entry["fmax_hz"] >= entry["clock_hz"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("board", ENTRIES)
 def test_a_bitstream_is_built_of_these_sources(board):
     entry, parameters = ENTRIES[board], build_of(board, {}).parameters

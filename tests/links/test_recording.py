@@ -135,6 +135,7 @@ def test_a_recording_is_never_overwritten_and_an_empty_one_not_kept(tmp_path):
         Recording(tmp_path / "nowhere" / "run.rec")
 
 
+@pytest.mark.slow
 def test_every_cut_is_found_but_between_an_exchange_and_the_next(recorded, tmp_path):
     whole = recorded[0].read_bytes()[:700]  # IDENTIFY and its long reply are within
     path = tmp_path / "cut.rec"

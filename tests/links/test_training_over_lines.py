@@ -12,6 +12,7 @@ def expected():
     return trained(BOARD, **OPTIONS)[:2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", [("--pty",), ("--tcp", 0)], ids=["pty", "tcp"])
 def test_wbc_over_a_faulty_line_ends_with_the_bits_of_a_clean_one(served, expected, where):
     clean, _ = served(BOARD, *where)

@@ -6,8 +6,8 @@ import textwrap
 import pytest
 
 SUITE = ("--pyargs", "hwctl.testing.conformance")
-IN_PROCESS = (
-    "emulator:?device=reram-es&rows=16&cols=12&seed=1",
+QUICK = "emulator:?device=reram-es&rows=16&cols=12&seed=1"
+FURTHER = (
     "emulator:?device=hfox-1t1r&rows=5&cols=7",
     "emulator:?device=linear&rows=2&cols=2",
     "emulator:?device=neurram&rows=6&cols=4&lacks=vmm,vmm_t,measure,outer_count,outer_coincidence",
@@ -20,13 +20,14 @@ def passed(output):
     return int(found.group(1)) if found else 0
 
 
-@pytest.mark.parametrize("target", IN_PROCESS)
+@pytest.mark.parametrize("target", [QUICK, *(pytest.param(target, marks=pytest.mark.slow) for target in FURTHER)])
 def test_the_emulator_conforms_in_this_process(run_as_user, target):
     code, output = run_as_user(*SUITE, "--hwctl-target", target)
     assert code == 0, output[-3000:]
     assert passed(output) > 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", [("--pty",), ("--tcp", "0")], ids=["pty", "tcp"])
 def test_the_emulator_conforms_behind_a_line(run_as_user, served, where):
     url = served("emulator:?device=reram-es&rows=9&cols=7&seed=2", *where)
@@ -132,6 +133,7 @@ def opened(target):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRONG | WRONG_AT_SAFE)
 def test_a_wrong_board_does_not_pass(run_as_user, tmp_path, name):
     board, (fault, seen_by) = (BOARD, WRONG[name]) if name in WRONG else (SERVED, WRONG_AT_SAFE[name])

@@ -18,6 +18,8 @@ from hwctl.devices.chip import fabricate
 from hwctl.protocol.codes import OuterMode
 from hwctl.protocol.packing import Region
 
+pytestmark = pytest.mark.slow  # a full array in Amaranth's simulator
+
 ROWS, COLS = 5, 6
 SMALL = {"largest_frame": 2048, "receive_budget": 2048, "reply_budget": 2048}
 WORD = st.integers(0, 0xFFFFFFFF)

@@ -14,6 +14,8 @@ from hwctl.protocol.cells import CELL, as_words
 from hwctl.protocol.codes import CURVE_ENTRIES
 from hwctl.protocol.packing import Region
 
+pytestmark = pytest.mark.slow  # a full array in Amaranth's simulator
+
 LINES = 64
 ENTRY = np.arange(CURVE_ENTRIES)
 NAMES = ("row0", "row1", "col0", "col1")

@@ -48,6 +48,7 @@ def everything(mirror):
     mirror.words()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steady", [False, True])
 def test_memory_without_first_contents(steady):
     """Zeros at first, then what the host loads. steady: the array keeps nothing of a request."""
@@ -63,6 +64,7 @@ def test_memory_without_first_contents(steady):
     mirror.check(answers[2:])
 
 
+@pytest.mark.slow
 def test_stop():
     """A PULSE ends after the row that it is at; rows before it are done, rows behind it are not."""
     chip = small_chip(1)
@@ -95,6 +97,7 @@ def test_program_of_a_small_board_fits_into_its_memory():
     assert len(program.words) < 256
 
 
+@pytest.mark.slow
 def test_clocks():
     """Of a pulse, a reading and a product: the most that a few cells take."""
     chip = small_chip(1)

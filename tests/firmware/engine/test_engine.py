@@ -70,6 +70,7 @@ SEQUENCE = {
 }
 
 
+@pytest.mark.slow
 def test_commands_are_answered_as_by_the_software_board(make_bench):
     board = EmulatedBoard(CHIP, seed=KEY)
     expected = [board.execute(command) for command in SEQUENCE.values()]
@@ -117,6 +118,7 @@ MALFORMED = {
 }
 
 
+@pytest.mark.slow
 def test_malformed_commands_are_refused(make_bench):
     found = make_bench().decoded(list(MALFORMED.values()))
     wrong = {

@@ -118,6 +118,7 @@ def test_a_frame_that_is_whole_and_wrong_is_bad(raw):
     assert compare(raw + encode_frame(Frame(Kind.HELLO, 5))).bad == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [LARGEST - 18, LARGEST - 17, 5000])
 @pytest.mark.parametrize("byte", [b"\0", b"\x55"])
 def test_the_largest_frame_and_what_is_too_long(size, byte):

@@ -9,6 +9,8 @@ from hwctl.protocol import frame as wire
 from hwctl.protocol.frame import Deframer, Frame, Kind, encode_frame, pack
 from hwctl.protocol.session.host import HostSession, Phase
 
+pytestmark = pytest.mark.slow  # deframer, session and framer in Amaranth's simulator
+
 DIVISOR = 4
 SMALL = {"receive_budget": 2048, "reply_budget": 2048, "largest_frame": 2048, "divisor": DIVISOR}
 

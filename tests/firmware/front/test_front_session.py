@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import pytest
 from amaranth.sim import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -238,6 +239,7 @@ def draw_frame(data, board, sessions):
     return Frame(kind, session, sequence, acknowledged, payload)
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(st.data())
 def test_the_block_behaves_like_board_session(data):

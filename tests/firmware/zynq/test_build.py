@@ -27,6 +27,7 @@ def test_the_files_are_those_of_the_manifest(board):
     assert not list(manifest.FOLDER.rglob(f"{board}/*.bit"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("board", ENTRIES)
 def test_the_files_are_those_of_these_sources(board):
     folder, entry, design = manifest.FOLDER / board, ENTRIES[board], DESIGNS[board]
