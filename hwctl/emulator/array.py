@@ -1,5 +1,6 @@
 """The emulated array: cells under the compiled cell law, addressed in codes. No commands, no limits."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,9 @@ from numpy.typing import NDArray
 from hwctl.devices.chip import Chip
 from hwctl.devices.law import Curve
 from hwctl.emulator import kernels
+from hwctl.emulator.converter import Converter
 from hwctl.protocol.cells import CELL, as_words
-from hwctl.protocol.codes import ADC_BITS, MAX_LEVELS, PULSE_SHAPES
+from hwctl.protocol.codes import ADC_BITS, MAX_LEVELS, NO_CURRENT, PULSE_SHAPES
 from hwctl.protocol.packing import Region
 
 #: From this batch on, a float64 matrix product is faster than the loops; it is exact, as sums stay below 2**53.
@@ -21,8 +23,9 @@ Int64 = NDArray[np.int64]
 class EmulatedArray:
     """Cells of one chip and the tables that move them."""
 
-    def __init__(self, chip: Chip, seed: int) -> None:
-        """Take a chip; `seed` (64 bits) is the key of all noise."""
+    def __init__(self, chip: Chip, seed: int, converter: Converter | None = None) -> None:
+        """Take a chip; `seed` (64 bits) is the key of all noise. converter: of fewer bits, for `read` and `convert`."""
+        self._converter = converter
         self.rows, self.cols = chip.rows, chip.cols
         self._cells = np.array(chip.cells.reshape(-1), CELL)
         self.words = as_words(self._cells)
@@ -124,11 +127,17 @@ class EmulatedArray:
         self, visible: NDArray[Any], region: Region, voltage: int, averages_log2: int, tia_range: int, index: int
     ) -> NDArray[np.uint16]:
         """Read a region of conductance codes `visible`: the array's own, or what analog layers make of them (int64)."""
-        out = np.empty(region.shape, np.uint16)
-        kernels.read_region(
-            visible, region.row0, region.col0, voltage, averages_log2, tia_range, index, self._settings, out
-        )
-        return out
+
+        def mean(averages_log2: int, index: int) -> NDArray[np.uint16]:
+            out = np.empty(region.shape, np.uint16)
+            kernels.read_region(
+                visible, region.row0, region.col0, voltage, averages_log2, tia_range, index, self._settings, out
+            )
+            return out
+
+        if self._converter is None:
+            return mean(averages_log2, index)
+        return self._converter.reading(partial(mean, 0), averages_log2, tia_range, index)
 
     def sums(self, region: Region, vectors: NDArray[np.int8] | NDArray[np.int16], transposed: bool) -> Int64:
         """Return exact sums of input times conductance code, (batch, sensed lines)."""
@@ -172,7 +181,10 @@ class EmulatedArray:
         """Turn sums into noisy converter codes, NO_CURRENT beyond its signed 12 bits; and say how many saturated."""
         out = np.empty(sums.shape, np.int16)
         saturated = kernels.convert_sums(sums, line0, by_row, voltage, scale, tia_range, index, self._settings, out)
-        return out, saturated
+        if self._converter is None:
+            return out, saturated
+        rounded = self._converter.current_codes(out)
+        return rounded, int(np.count_nonzero(rounded == NO_CURRENT))
 
     def write_verify(
         self,

@@ -72,7 +72,7 @@ class EmulatedBoard:
         """
         self.chip = chip
         """As it was at power-up."""
-        self._array = EmulatedArray(chip, seed)
+        self._array = EmulatedArray(chip, seed, layers.converter if layers else None)
         # The loop on the board reads the cells alone; a host's loop reads them through the layers.
         self._features = FEATURES & ~(lacks | Feature.WRITE_VERIFY if layers else lacks)
         self._outer_modes = tuple(

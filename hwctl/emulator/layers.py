@@ -1,6 +1,6 @@
 """Analog effects beside the cell law, on the software board alone: in floating point and outside bit parity.
 
-Options of `emulator:`, each 0 for off. Parameters that no option names are constants below, and assumed.
+Options of `emulator:`, each 0 for off unless said. Parameters that no option names are constants below, and assumed.
 
 row-ohm, col-ohm    ohm of one wire segment of a row and of a column: IR drop
 sneak               1: reads leave all lines open but those of the cell, so that sneak paths add to its current
@@ -14,6 +14,7 @@ v-third             1: unselected lines are biased at V/3 and 2V/3, not at V/2
 read-disturb        the same share for a READ; positive towards SET
 adc-offset          standard deviation over the converters of their offset, in current codes
 adc-gain            standard deviation over the converters of their relative gain error
+adc-bits            bits of the converters, 4 to 12; 12 for off
 
 Time is virtual: it passes by pulses, conversions and WAIT. Wires see linear cells: the factor of `alpha` is that of the
 voltage between the lines. VMM and MEASURE disturb nothing.
@@ -34,8 +35,10 @@ from hwctl.devices.disturb import Disturb
 from hwctl.devices.retention import PowerLawDrift, Relaxation, Retention, Rtn
 from hwctl.devices.wires import WireNetwork
 from hwctl.emulator.array import EmulatedArray
+from hwctl.emulator.converter import Converter
 from hwctl.emulator.timekeeping import Stress, Timekeeper, pack, unpack
 from hwctl.errors import DeviceError
+from hwctl.protocol.codes import ADC_BITS
 from hwctl.protocol.packing import Region
 
 Int64 = NDArray[np.int64]
@@ -57,10 +60,15 @@ LAYER_OPTIONS: Mapping[str, tuple[float, float]] = MappingProxyType(
         "read-disturb": (-0.5, 0.5),
         "adc-offset": (0.0, 4096.0),
         "adc-gain": (0.0, 0.5),
+        "adc-bits": (4.0, 12.0),
     }
 )
 """Lowest and highest value of each option."""
+OFF: Mapping[str, float] = MappingProxyType(dict.fromkeys(LAYER_OPTIONS, 0.0) | {"adc-bits": float(ADC_BITS)})
+"""The value of each option with which it does nothing."""
 SWITCHES = ("sneak", "device-drift", "v-third")
+WHOLE = (*SWITCHES, "adc-bits")
+"""Options that take integers."""
 
 DRIFT_SPREAD = 0.2  # of the exponent over the cells, relative
 DRIFT_T0 = 1.0  # s
@@ -89,6 +97,7 @@ class LayerOptions:
     read_disturb: float = 0.0
     adc_offset: float = 0.0
     adc_gain: float = 0.0
+    adc_bits: float = float(ADC_BITS)
 
     @classmethod
     def of(cls, values: Mapping[str, float]) -> "LayerOptions":
@@ -98,8 +107,9 @@ class LayerOptions:
             if name not in LAYER_OPTIONS:
                 raise DeviceError(f"no layer option '{name}'; known: {', '.join(LAYER_OPTIONS)}")
             low, high = LAYER_OPTIONS[name]
-            if not low <= value <= high or (name in SWITCHES and value not in (0.0, 1.0)):
-                raise DeviceError(f"{name}={value:g}; give {'0 or 1' if name in SWITCHES else f'{low:g} to {high:g}'}")
+            if not low <= value <= high or (name in WHOLE and value != int(value)):
+                wanted = "0 or 1" if name in SWITCHES else f"{low:g} to {high:g}"
+                raise DeviceError(f"{name}={value:g}; give {'an integer from ' if name == 'adc-bits' else ''}{wanted}")
         return cls(**{name.replace("-", "_"): value for name, value in named.items()})
 
 
@@ -118,6 +128,8 @@ class Layers:
         self._stress = Stress(disturb, np.zeros(self._shape))
         self._columns = _converters(chip, chip.cols, COLUMN_OFFSET, COLUMN_GAIN, options)
         self._rows = _converters(chip, chip.rows, ROW_OFFSET, ROW_GAIN, options)
+        self.converter = None if options.adc_bits == ADC_BITS else Converter(int(options.adc_bits))
+        """Of fewer bits than the board's own, or None."""
         self._solved: tuple[Int64, WireNetwork, Floats] | None = None
 
     @classmethod

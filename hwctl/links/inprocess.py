@@ -68,14 +68,14 @@ def open_emulator(target: Target) -> InProcessLink:
     need("numba", f"target '{target.url}'", "name another board, for example --target pynq:")
     # numba takes half a second to import: only where an emulator is opened
     from hwctl.emulator.board import EmulatedBoard  # noqa: PLC0415
-    from hwctl.emulator.layers import LAYER_OPTIONS, Layers  # noqa: PLC0415
+    from hwctl.emulator.layers import LAYER_OPTIONS, OFF, Layers  # noqa: PLC0415
 
     target.only(*(TWIN if target.path else GEOMETRY), *LAYER_OPTIONS)
     seed = target.integer("seed", 0, 0, (1 << 63) - 1)
-    layer_values = {name: target.number(name, 0.0, low, high) for name, (low, high) in LAYER_OPTIONS.items()}
+    layer_values = {name: target.number(name, OFF[name], low, high) for name, (low, high) in LAYER_OPTIONS.items()}
     try:
         chip = load_chip(target.record) if target.record else _fabricated(target, seed)
-        layers = Layers.build(chip, **layer_values) if any(layer_values.values()) else None
+        layers = Layers.build(chip, **layer_values) if layer_values != OFF else None
     except DeviceError as error:
         raise TargetError(f"target '{target.url}': {error}") from None
     board = EmulatedBoard(chip, seed=noise_key(seed), lacks=_features(target), layers=layers)

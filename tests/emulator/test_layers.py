@@ -11,13 +11,13 @@ from hwctl.devices.chip import fabricate
 from hwctl.devices.wires import WireNetwork
 from hwctl.emulator import layers as module
 from hwctl.emulator.board import EmulatedBoard
-from hwctl.emulator.layers import LAYER_OPTIONS, LayerOptions, Layers
+from hwctl.emulator.layers import LAYER_OPTIONS, OFF, LayerOptions, Layers
 from hwctl.errors import BoardError, DeviceError, LimitError, TargetError
 from hwctl.links.inprocess import InProcessLink
 from hwctl.links.target import open_link
 from hwctl.protocol.cells import as_words
 from hwctl.protocol.codes import CellFlag, Feature, OuterMode, Polarity
-from hwctl.protocol.commands import LoadCells
+from hwctl.protocol.commands import LoadCells, Measure, Read, Vmm, VmmT
 from hwctl.protocol.replies import Dumped
 
 LINES = 16
@@ -48,7 +48,8 @@ def ideal():
 
 def test_options_have_ranges_and_every_one_a_field():
     assert set(LAYER_OPTIONS) == {field.name.replace("_", "-") for field in fields(LayerOptions)}
-    assert all(low <= 0.0 < high for low, high in LAYER_OPTIONS.values())
+    assert all(low <= OFF[name] <= high and low < high for name, (low, high) in LAYER_OPTIONS.items())
+    assert {name.replace("-", "_"): value for name, value in OFF.items()} == vars(LayerOptions())
     assert all(f"\n{name}" in module.__doc__ or f" {name}" in module.__doc__ for name in LAYER_OPTIONS)
 
 
@@ -58,6 +59,8 @@ def test_options_have_ranges_and_every_one_a_field():
         {"row-ohm": -1.0},
         {"sneak": 0.5},
         {"drift": float("nan")},
+        {"adc-bits": 3.0},
+        {"adc-bits": 6.5},
         {"unknown": 1.0},
         {"drift": 0.1, "device-drift": 1.0},
         {"device-drift": 1.0},
@@ -72,7 +75,7 @@ def test_the_target_url_takes_the_options():
     board = Crossbar(open_link("emulator:?device=linear&rows=8&cols=8&row-ohm=50&col-ohm=50"))
     plain = Crossbar(open_link("emulator:?device=linear&rows=8&cols=8"))
     assert (board.read() < plain.read()).all()
-    for query in ("row-ohm=-1", "sneak=0.5", "row_ohm=3"):
+    for query in ("row-ohm=-1", "sneak=0.5", "row_ohm=3", "adc-bits=0"):
         with pytest.raises(TargetError):
             open_link(f"emulator:?device=linear&{query}")
 
@@ -208,6 +211,37 @@ def test_an_offset_is_the_same_current_in_a_read_a_vmm_and_a_measurement():
     np.testing.assert_allclose((crossbar.read() - ideal())[3] * 0.2, offset, atol=amperes * 2**8)
     rows = crossbar.vmm_t(idle, bits=16)[0]
     assert abs(np.corrcoef(rows, offset)[0, 1]) < 0.9  # rows have converters of their own
+
+
+def test_a_converter_of_few_bits_gives_only_its_own_codes():
+    coarse, fine = crossbar_of(**{"adc-bits": 4}), crossbar_of()
+    whole, volts = coarse.region(slice(None), slice(None)), np.linspace(-99, 99, 8 * LINES).reshape(8, LINES)
+    vectors, row, col = volts.astype(np.int8), volts[7].astype(np.int16), np.zeros(LINES, np.int16)
+    measure = Measure(whole, row, col, 0, 8, 0)
+    for command in (Read(whole, 0, 4, 0), Vmm(whole, vectors, 8, 0), VmmT(whole, vectors, 8, 0), measure):
+        few, many = (crossbar.link.execute(command) for crossbar in (coarse, fine))
+        few, many = (getattr(reply, "readings", getattr(reply, "currents", None)) for reply in (few, many))
+        step = 1 << (8 + 4 * isinstance(command, Read))  # a reading in the least sensitive range counts in 16 codes
+        assert (few % step == 0).all()
+        assert len(np.unique(few)) > 1, command
+        assert (np.abs(few.astype(int) - many) <= step // 2).all()
+
+
+def test_what_rounds_beyond_the_highest_code_is_over_range():
+    def change(cells):
+        cells["state"] = np.linspace(0, 65535, cells.size).reshape(cells.shape)
+
+    coarse = crossbar_of(change=change, **{"adc-bits": 4}).read(over_range="nan")
+    fine = crossbar_of(change=change).read(over_range="nan")
+    np.testing.assert_array_equal(np.isnan(coarse), ~(fine < 15.5 / 16 * 65536 * CODE))
+
+
+def test_noise_that_is_averaged_is_finer_than_the_steps_of_the_converter():
+    coarse, fine = (crossbar_of("neurram", **options) for options in ({"adc-bits": 6}, {}))
+    step = 64 * 16 * coarse.identity.siemens_per_code
+    error = coarse.read(averages=1024) - fine.read(averages=1024)
+    assert np.abs(error).max() <= step / 2
+    assert error.std() < 0.8 * (coarse.read() - fine.read()).std()
 
 
 # -- time ----------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hwctl.crossbar import Crossbar
 from hwctl.devices import presets
-from hwctl.emulator.layers import LAYER_OPTIONS
+from hwctl.emulator.layers import LAYER_OPTIONS, OFF
 from hwctl.errors import TargetError
 from hwctl.links import open_link
 from hwctl.protocol import commands, replies
@@ -112,6 +112,7 @@ REFUSED = {
     **{f"{name}={high * 2}": f"{name}=" for name, (_, high) in LAYER_OPTIONS.items()},
     **{f"{name}=x": f"{name}=x; give a number" for name in LAYER_OPTIONS},
     "sneak=0.5": "sneak=0.5",
+    "adc-bits=6.5": "adc-bits=6.5; give an integer from 4 to 12",
 }
 
 
@@ -135,7 +136,7 @@ def test_a_twin_has_the_geometry_of_its_chip():
 
 @pytest.mark.parametrize("option", LAYER_OPTIONS)
 def test_layers_that_are_switched_off_leave_the_board_as_it_is(option):
-    assert worked(f"emulator:?rows=4&cols=4&{option}=0") == worked("emulator:?rows=4&cols=4")
+    assert worked(f"emulator:?rows=4&cols=4&{option}={OFF[option]:g}") == worked("emulator:?rows=4&cols=4")
 
 
 def test_commands_are_executed_in_order_and_nothing_is_encoded():
