@@ -71,6 +71,9 @@ def train(
     largest_weight: Annotated[
         float | None, typer.Option(help="Weight of a pair at its bounds; sets the siemens per weight.")
     ] = None,
+    replicas: Annotated[
+        int, typer.Option(help="Copies of every layer, whose signals are averaged: stuck cells and noise weigh less.")
+    ] = 1,
     reread_share: Annotated[
         float, typer.Option(help="Read a cell again where its uncertainty exceeds this multiple of the wished change.")
     ] = 10.0,
@@ -125,7 +128,7 @@ def train(
             hidden=_sizes(hidden), activation=activation, loss=loss, optimizer=optimizer, rate=rate,
             final_rate=final_rate, momentum=momentum, decay=decay, schedule=schedule, fire_threshold=fire_threshold,
             replay=replay, replay_draws=replay_draws, rank=rank, hold=hold, transfer_every=transfer_every,
-            transfer_rate=transfer_rate, zero_shift=zero_shift,
+            transfer_rate=transfer_rate, zero_shift=zero_shift, replicas=replicas,
             policy=policy, epochs=epochs, batch=batch, seed=seed, start=start, largest_weight=largest_weight,
             reread_share=reread_share, averages=averages, pulse_budget=pulse_budget, validation=validation,
             evaluations=evaluations,
@@ -295,7 +298,7 @@ def _report(trainer: "Trainer", folder: "RunFolder", summary: dict[str, Any]) ->
 
     layers = [
         LayerSnapshot(
-            name=f"{mover.layer.rows - 1} to {mover.layer.outputs}",
+            name=trainer.copies.name(n),
             before=trainer.before[n],
             after=mover.layer.tracker.mean,
             pulses=pulses,

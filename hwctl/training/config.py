@@ -63,6 +63,8 @@ class TrainConfig:
     """k of W = (G+ - G-) / k, in S; None: so that the largest weight is `largest_weight`."""
     largest_weight: float | None = None
     """None: the task's own."""
+    replicas: int = 1
+    """Copies of every layer on the arrays: signals are averaged over them."""
     start: str = "programmed"
     """programmed: to drawn weights; fabricated: as the cells are."""
     reread_share: float = 10.0
@@ -105,7 +107,7 @@ class TrainConfig:
 
     def _check_counts(self) -> None:
         positive = {"epochs": self.epochs, "batch": self.batch, "averages": self.averages, "replay": self.replay,
-                    "evaluations": self.evaluations, "rank": self.rank, "hold": self.hold,
+                    "replicas": self.replicas, "evaluations": self.evaluations, "rank": self.rank, "hold": self.hold,
                     "transfer every": self.transfer_every, "zero shift": self.zero_shift}  # fmt: skip
         for name, value in positive.items():
             if value is not None and value < 1:

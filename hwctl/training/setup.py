@@ -20,6 +20,7 @@ from hwctl.links.target import TWINS, Target
 from hwctl.links.watched import Wrap
 from hwctl.training import optimizers, schedules, tasks
 from hwctl.training.config import TrainConfig
+from hwctl.training.ensemble import Copies
 from hwctl.training.mapping import PairedLayer
 from hwctl.training.moves import Mover
 from hwctl.training.pairs import POLICIES
@@ -38,14 +39,14 @@ def layer_sizes(config: TrainConfig) -> tuple[int, ...]:
     return task.features, *hidden, task.classes
 
 
-def matrix_shapes(sizes: Sequence[int]) -> list[tuple[int, int]]:
-    """Return rows and columns of each layer's device matrix: a bias row, and two columns an output."""
-    return [(inputs + 1, 2 * outputs) for inputs, outputs in pairwise(sizes)]
+def matrix_shapes(sizes: Sequence[int], replicas: int = 1) -> list[tuple[int, int]]:
+    """Return rows and columns of each copy's device matrix: a bias row, and two columns an output."""
+    return [(inputs + 1, 2 * outputs) for inputs, outputs in pairwise(sizes) for _ in range(replicas)]
 
 
 def _all_shapes(config: TrainConfig) -> list[tuple[int, int]]:
     """Return the device matrices of all layers, and again for each further array of the schedule."""
-    return matrix_shapes(layer_sizes(config)) * schedules.get(config.schedule).arrays
+    return matrix_shapes(layer_sizes(config), config.replicas) * schedules.get(config.schedule).arrays
 
 
 def schedule_options(config: TrainConfig) -> schedules.Options:
@@ -169,7 +170,7 @@ def step_model(crossbars: Sequence[Crossbar], device: str | None = None) -> Step
 
 
 def build(config: TrainConfig, crossbars: Sequence[Crossbar], model: StepModel) -> list[Mover]:
-    """Place the network's layers on the arrays, those of a schedule's second array after them.
+    """Place the network's layers on the arrays, the copies of one after another; those of a second array after them.
 
     Raises LimitError where they do not fit, RunError on a policy.
     """
@@ -180,7 +181,7 @@ def build(config: TrainConfig, crossbars: Sequence[Crossbar], model: StepModel) 
         raise RunError(f"policy '{policy}' lowers conductances step by step, which this device cannot; use set-only")
     k = config.siemens_per_weight or (model.g_max - model.g_min) / largest_weight(config)
     placed = place(_all_shapes(config), [(crossbar.rows, crossbar.cols) for crossbar in crossbars])
-    weights = len(layer_sizes(config)) - 1
+    weights = (len(layer_sizes(config)) - 1) * config.replicas
     return [
         Mover(
             PairedLayer(tiles, crossbars, model, k),
@@ -193,17 +194,23 @@ def build(config: TrainConfig, crossbars: Sequence[Crossbar], model: StepModel) 
     ]
 
 
-def start_weights(config: TrainConfig, movers: Sequence[Mover]) -> None:
-    """Bring every layer to where training starts: drawn weights, or as fabricated, which is read once."""
+def start_weights(config: TrainConfig, copies: Copies) -> None:
+    """Bring every layer to where training starts: drawn weights, or as fabricated, which is read once.
+
+    Copies of a layer start with the same weights.
+    """
     rng = np.random.default_rng([config.seed, 2])
-    for mover in movers:
-        layer = mover.layer
+    for movers in copies.of_layers():
         if config.start == "fabricated":
-            layer.read(config.averages)
+            for mover in movers:
+                mover.layer.read(config.averages)
             continue
+        rows, outputs = movers[0].layer.rows, movers[0].layer.outputs
         # Glorot and Bengio, AISTATS 2010, equation 16
-        bound = min(np.sqrt(6.0 / (layer.rows + layer.outputs)), largest_weight(config) / 2)
-        mover.program(start_targets(mover, rng.uniform(-bound, bound, (layer.rows, layer.outputs))), PROGRAMMING_ROUNDS)
+        bound = min(np.sqrt(6.0 / (rows + outputs)), largest_weight(config) / 2)
+        weights = rng.uniform(-bound, bound, (rows, outputs))
+        for mover in movers:
+            mover.program(start_targets(mover, weights), PROGRAMMING_ROUNDS)
 
 
 def start_targets(mover: Mover, weights: Floats) -> Floats:

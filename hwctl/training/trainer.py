@@ -18,6 +18,7 @@ from hwctl.training import optimizers, schedules
 from hwctl.training.checkpoint import Checkpoint
 from hwctl.training.config import TrainConfig
 from hwctl.training.counts import Counter
+from hwctl.training.ensemble import Copies
 from hwctl.training.evaluation import Evaluation, Metrics
 from hwctl.training.moves import Mover
 from hwctl.training.network import Network, gradients, with_bias
@@ -57,10 +58,11 @@ class Trainer:
         self.model = model
         self.data = data
         built = build(config, crossbars, model)
-        layers = len(layer_sizes(config)) - 1
+        layers = (len(layer_sizes(config)) - 1) * config.replicas
         self.movers: list[Mover] = built[:layers]
-        self.network = Network([mover.layer for mover in self.movers], config.activation, config.loss)
-        shapes = [(m.layer.rows, m.layer.outputs) for m in self.movers]
+        self.copies = Copies(self.movers, config.replicas)
+        self.network = Network(self.copies.products(), config.activation, config.loss)
+        shapes = [(layer.rows, layer.outputs) for layer in self.network.layers]
         self.optimizer = optimizers.get(config.optimizer)(
             shapes, config.rate, momentum=config.momentum, decay=config.decay
         )
@@ -93,7 +95,7 @@ class Trainer:
         """Bring the arrays to the starting weights."""
         self._since = time.perf_counter()
         self._counter = Counter(self.crossbars)
-        start_weights(self.config, self.movers)
+        start_weights(self.config, self.copies)
         self.schedule.prepare()
         self.before = [mover.layer.tracker.mean.copy() for mover in self.movers]
 
@@ -241,13 +243,14 @@ class Trainer:
             self._score()
         deltas = self.network.backward(done, wanted)
         if self.schedule.takes_events:
-            self.schedule.apply_events(done.inputs, deltas, self.optimizer.rate * self._rate_share() / len(chosen))
+            rate = self.optimizer.rate * self._rate_share() / len(chosen)
+            self.schedule.apply_events(self.copies.each(done.inputs), self.copies.each(deltas), rate)
         else:
             share = self._rate_share()
             follows = self.optimizer.follows_loss
             loss = float(self.network.loss.value(done.output, wanted).mean()) if follows else 0.0
             changes = self.optimizer.step(gradients(done, deltas), loss)
-            self.schedule.apply([share * change for change in changes])
+            self.schedule.apply(self.copies.wishes([share * change for change in changes]))
         self.progress.updates += 1
         self.progress.samples += len(chosen)
         if self.progress.updates % REBALANCE_EVERY == 0:
@@ -340,6 +343,7 @@ class Trainer:
             "optimizer": self.config.optimizer,
             "schedule": self.config.schedule,
             "policy": self.movers[0].policy,
+            "replicas": self.config.replicas,
             "activation": self.config.activation,
             "loss": self.config.loss,
             "rate": self.optimizer.rate,

@@ -38,6 +38,7 @@ configs = st.builds(
     start=st.sampled_from(["programmed", "fabricated"]),
     reread_share=positive,
     pulse_budget=st.none() | sizes,
+    replicas=sizes,
     data_dir=st.none() | texts,
     records=st.lists(texts, max_size=3).map(tuple),
 )
@@ -64,6 +65,7 @@ BAD = {
     "epochs": (0, -1),
     "batch": (0,),
     "averages": (0,),
+    "replicas": (0,),
     "hidden": ((0,), (10, -1)),
     "pulse_budget": (0, -5),
     "seed": (-1, 1 << 31),

@@ -15,6 +15,7 @@ from hwctl.errors import BadInput, LimitError, RunError, TargetError, TaskError
 from hwctl.links.target import Target
 from hwctl.training import setup, tasks
 from hwctl.training.config import TrainConfig
+from hwctl.training.ensemble import Copies
 from hwctl.training.pairs import POLICIES
 
 
@@ -211,7 +212,7 @@ def test_programmed_weights_are_those_that_the_seed_draws(lab):
     options = {"targets": ("emulator:?device=linear",)}
     runs = [built(seed=seed, **options) for seed in (1, 1, 2)]
     for config, _, movers in runs:
-        setup.start_weights(config, movers)
+        setup.start_weights(config, Copies(movers))
     first, again, other = ([lab.true_weights(m.layer) for m in movers] for _, _, movers in runs)
     for one, same, different in zip(first, again, other, strict=True):
         np.testing.assert_array_equal(one, same)
@@ -221,9 +222,25 @@ def test_programmed_weights_are_those_that_the_seed_draws(lab):
         assert np.abs(one - different).max() > bound / 2
 
 
+def test_copies_of_a_layer_start_with_the_same_weights_on_cells_of_their_own(lab):
+    config, (crossbar,), movers = built(replicas=3, targets=("emulator:?device=linear",))
+    assert (crossbar.rows, crossbar.cols) == (3 * 21, 20)
+    setup.start_weights(config, Copies(movers, 3))
+    assert [(m.layer.rows, m.layer.outputs) for m in movers] == [(10, 10)] * 3 + [(11, 2)] * 3
+    cells = np.zeros((crossbar.rows, crossbar.cols), np.int64)
+    for mover in movers:
+        for placed in mover.layer.tiles:
+            row0, row1, col0, col1 = placed.region
+            cells[row0:row1, col0:col1] += 1
+    assert cells.max() == 1
+    held = [lab.true_weights(mover.layer) for mover in movers]
+    np.testing.assert_allclose(held[0], held[2], atol=0.05)
+    assert np.abs(held[0]).max() > 0.2
+
+
 def test_what_starts_as_fabricated_is_read_and_not_pulsed(lab):
     config, (crossbar,), movers = built(start="fabricated")
-    setup.start_weights(config, movers)
+    setup.start_weights(config, Copies(movers))
     assert not crossbar.pulse_counts().any()
     for mover in movers:
         assert mover.layer.tracker.variance.max() < (mover.layer.model.g_max - mover.layer.model.g_min) ** 2 / 24
