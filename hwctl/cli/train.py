@@ -74,6 +74,11 @@ def train(
     replicas: Annotated[
         int, typer.Option(help="Copies of every layer, whose signals are averaged: stuck cells and noise weigh less.")
     ] = 1,
+    remap: Annotated[
+        bool,
+        typer.Option("--remap", help="Assign rows and outputs so that cells found stuck do least harm."),
+    ] = False,
+    spare: Annotated[int, typer.Option(help="Extra rows, and extra pairs of columns, of every layer for --remap.")] = 0,
     reread_share: Annotated[
         float, typer.Option(help="Read a cell again where its uncertainty exceeds this multiple of the wished change.")
     ] = 10.0,
@@ -113,6 +118,8 @@ def train(
     need("h5py", "the checkpoint of a run")
     if report:
         need("matplotlib", "the report", "add --no-report")
+    if remap:
+        need("scipy", "--remap", "leave it out")
     if (task is None) == (resume is None):
         raise BadInput("name a task to train, or a run to go on with: 'hwctl train wbc', 'hwctl train --resume FOLDER'")
     if resume is not None:
@@ -128,7 +135,7 @@ def train(
             hidden=_sizes(hidden), activation=activation, loss=loss, optimizer=optimizer, rate=rate,
             final_rate=final_rate, momentum=momentum, decay=decay, schedule=schedule, fire_threshold=fire_threshold,
             replay=replay, replay_draws=replay_draws, rank=rank, hold=hold, transfer_every=transfer_every,
-            transfer_rate=transfer_rate, zero_shift=zero_shift, replicas=replicas,
+            transfer_rate=transfer_rate, zero_shift=zero_shift, replicas=replicas, remap=remap, spare=spare,
             policy=policy, epochs=epochs, batch=batch, seed=seed, start=start, largest_weight=largest_weight,
             reread_share=reread_share, averages=averages, pulse_budget=pulse_budget, validation=validation,
             evaluations=evaluations,

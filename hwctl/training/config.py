@@ -65,6 +65,10 @@ class TrainConfig:
     """None: the task's own."""
     replicas: int = 1
     """Copies of every layer on the arrays: signals are averaged over them."""
+    remap: bool = False
+    """Assign rows and outputs to lines around the cells that programming the starting weights finds stuck."""
+    spare: int = 0
+    """Rows and pairs of columns of every layer beyond its own, for `remap`."""
     start: str = "programmed"
     """programmed: to drawn weights; fabricated: as the cells are."""
     reread_share: float = 10.0
@@ -92,8 +96,9 @@ class TrainConfig:
         ):
             if size is not None and not 0 < size < inf:
                 raise BadInput(f"{name} {size}; give a finite number above 0")
-        if self.replay_draws < 0:
-            raise BadInput(f"replay draws {self.replay_draws}; give 0 or more")
+        for name, count in (("replay draws", self.replay_draws), ("spare lines", self.spare)):
+            if count < 0:
+                raise BadInput(f"{name} {count}; give 0 or more")
         if not 0 <= self.validation < 1:
             raise BadInput(f"validation {self.validation}; give a share of the training rows from 0 to below 1")
         if self.evaluations > 1 and not self.validation:
@@ -102,6 +107,10 @@ class TrainConfig:
             raise BadInput(f"final rate {self.final_rate}; give a share from 0 to 1")
         if self.start not in ("programmed", "fabricated"):
             raise BadInput(f"start '{self.start}'; give programmed or fabricated")
+        if self.remap and self.start != "programmed":
+            raise BadInput(f"stuck cells are found by programming, start is '{self.start}'; leave --remap out")
+        if self.spare and not self.remap:
+            raise BadInput(f"{self.spare} spare lines that nothing is put on; give --remap, too")
         if not self.targets:
             raise BadInput("no target; give at least one URL")
 

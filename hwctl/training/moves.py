@@ -114,21 +114,23 @@ class Mover:
         counts[over], change[over] = 0, 0.0
         self.frozen[cells[0][over], cells[1][over]] = True
 
-    def program(self, target: Floats, rounds: int) -> None:
-        """Bring all cells towards targets (rows, lines) in S: read, pulse, and so on; marks stuck cells.
+    def program(self, target: Floats, rounds: int, chosen: NDArray[np.bool_] | None = None) -> None:
+        """Bring cells towards targets (rows, lines) in S: read, pulse, and so on; marks stuck cells.
 
-        One-way devices are RESET first where they stand too high.
+        chosen: (rows, lines), all cells where it is None. One-way devices are RESET first where they stand too high.
         """
+        everything = np.nonzero(np.ones(target.shape, np.bool_) if chosen is None else chosen)
+        if not everything[0].size:
+            return
         layer, model = self.layer, self.layer.model
         start = layer.read(self.averages)
-        everything = tuple(grid.ravel() for grid in np.indices(target.shape))
         if model.one_way:
-            self._reset_above(everything, target.ravel())
+            self._reset_above(everything, target[everything])
         for _ in range(rounds):
-            self.move_cells(everything, (target - layer.tracker.mean).ravel())
+            self.move_cells(everything, (target - layer.tracker.mean)[everything])
             found = layer.read(self.averages)
         span = model.g_max - model.g_min
-        wished = target - start
+        wished = target - start if chosen is None else np.where(chosen, target - start, 0.0)
         large = np.abs(wished) > max(LARGE_MOVE * span, CERTAIN * self._least_change())
         with np.errstate(invalid="ignore"):
             self.frozen |= large & ~((found - start) * np.sign(wished) > STUCK_SHARE * np.abs(wished))

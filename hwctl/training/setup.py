@@ -39,14 +39,16 @@ def layer_sizes(config: TrainConfig) -> tuple[int, ...]:
     return task.features, *hidden, task.classes
 
 
-def matrix_shapes(sizes: Sequence[int], replicas: int = 1) -> list[tuple[int, int]]:
-    """Return rows and columns of each copy's device matrix: a bias row, and two columns an output."""
-    return [(inputs + 1, 2 * outputs) for inputs, outputs in pairwise(sizes) for _ in range(replicas)]
+def matrix_shapes(sizes: Sequence[int], replicas: int = 1, spare: int = 0) -> list[tuple[int, int]]:
+    """Return rows and columns of each copy's device matrix: a bias row, two columns an output, and spare ones."""
+    shapes = [(inputs + 1 + spare, 2 * (outputs + spare)) for inputs, outputs in pairwise(sizes)]
+    return [shape for shape in shapes for _ in range(replicas)]
 
 
 def _all_shapes(config: TrainConfig) -> list[tuple[int, int]]:
     """Return the device matrices of all layers, and again for each further array of the schedule."""
-    return matrix_shapes(layer_sizes(config), config.replicas) * schedules.get(config.schedule).arrays
+    shapes = matrix_shapes(layer_sizes(config), config.replicas, config.spare)
+    return shapes * schedules.get(config.schedule).arrays
 
 
 def schedule_options(config: TrainConfig) -> schedules.Options:
@@ -194,23 +196,29 @@ def build(config: TrainConfig, crossbars: Sequence[Crossbar], model: StepModel) 
     ]
 
 
-def start_weights(config: TrainConfig, copies: Copies) -> None:
+def start_weights(config: TrainConfig, copies: Copies, inputs: Floats) -> None:
     """Bring every layer to where training starts: drawn weights, or as fabricated, which is read once.
 
-    Copies of a layer start with the same weights.
+    Copies of a layer start with the same weights. Where lines are to be assigned anew, it is done once programming has
+    found the stuck cells. inputs: those of the training part (rows, features + 1), the bias input last.
     """
+    if config.start == "fabricated":
+        for mover in copies.movers:
+            mover.layer.read(config.averages)
+        return
     rng = np.random.default_rng([config.seed, 2])
-    for movers in copies.of_layers():
-        if config.start == "fabricated":
-            for mover in movers:
-                mover.layer.read(config.averages)
-            continue
-        rows, outputs = movers[0].layer.rows, movers[0].layer.outputs
+    for layer, numbers in enumerate(copies.of_layers()):
+        shape = copies.layers[numbers[0]].rows, copies.layers[numbers[0]].outputs
         # Glorot and Bengio, AISTATS 2010, equation 16
-        bound = min(np.sqrt(6.0 / (rows + outputs)), largest_weight(config) / 2)
-        weights = rng.uniform(-bound, bound, (rows, outputs))
-        for mover in movers:
-            mover.program(start_targets(mover, weights), PROGRAMMING_ROUNDS)
+        bound = min(np.sqrt(6.0 / sum(shape)), largest_weight(config) / 2)
+        weights = rng.uniform(-bound, bound, shape)
+        for n in numbers:
+            mover = copies.movers[n]
+            mover.program(start_targets(mover, copies.placed(n, weights)), PROGRAMMING_ROUNDS)
+            if config.remap:
+                importance = (inputs**2).mean(axis=0) if layer == 0 else np.ones(shape[0])
+                moved = copies.mapped[n].remap(mover, importance)
+                mover.program(start_targets(mover, copies.placed(n, weights)), PROGRAMMING_ROUNDS, moved)
 
 
 def start_targets(mover: Mover, weights: Floats) -> Floats:

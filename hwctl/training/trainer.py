@@ -60,7 +60,7 @@ class Trainer:
         built = build(config, crossbars, model)
         layers = (len(layer_sizes(config)) - 1) * config.replicas
         self.movers: list[Mover] = built[:layers]
-        self.copies = Copies(self.movers, config.replicas)
+        self.copies = Copies(self.movers, config.replicas, layer_sizes(config) if config.remap else ())
         self.network = Network(self.copies.products(), config.activation, config.loss)
         shapes = [(layer.rows, layer.outputs) for layer in self.network.layers]
         self.optimizer = optimizers.get(config.optimizer)(
@@ -95,7 +95,7 @@ class Trainer:
         """Bring the arrays to the starting weights."""
         self._since = time.perf_counter()
         self._counter = Counter(self.crossbars)
-        start_weights(self.config, self.copies)
+        start_weights(self.config, self.copies, self._train_x)
         self.schedule.prepare()
         self.before = [mover.layer.tracker.mean.copy() for mover in self.movers]
 
@@ -115,7 +115,7 @@ class Trainer:
             "indices": [[c.noise_index, c.event] for c in self.crossbars],
             "moves": [[m.updates, m.rebalances] for m in self.movers],
         }
-        arrays: dict[str, NDArray[Any]] = {}
+        arrays: dict[str, NDArray[Any]] = dict(self.copies.state())
         for n, mover in enumerate(self.movers):
             arrays |= {
                 f"layer{n}/mean": mover.layer.tracker.mean,
@@ -184,6 +184,7 @@ class Trainer:
         self.evaluation.trace = values["trace"]
         self.evaluation.array_seconds, self.evaluation.link_bytes = values["evaluating"]
         self.optimizer.steps = values["steps"]
+        self.copies.restore(arrays)
         self._rng.bit_generator.state = values["rng"]
         self.schedule.restore({n.removeprefix("schedule/"): a for n, a in arrays.items() if n.startswith("schedule/")})
         for name, moments in self.optimizer.state.items():
@@ -244,7 +245,7 @@ class Trainer:
         deltas = self.network.backward(done, wanted)
         if self.schedule.takes_events:
             rate = self.optimizer.rate * self._rate_share() / len(chosen)
-            self.schedule.apply_events(self.copies.each(done.inputs), self.copies.each(deltas), rate)
+            self.schedule.apply_events(*self.copies.events(done.inputs, deltas), rate)
         else:
             share = self._rate_share()
             follows = self.optimizer.follows_loss
@@ -344,6 +345,7 @@ class Trainer:
             "schedule": self.config.schedule,
             "policy": self.movers[0].policy,
             "replicas": self.config.replicas,
+            "moved_lines": self.copies.moved_lines(),
             "activation": self.config.activation,
             "loss": self.config.loss,
             "rate": self.optimizer.rate,

@@ -37,7 +37,7 @@ def test_a_run_leaves_a_folder_with_all_that_belongs_to_it(run, tmp_path):
 
 
 def test_every_copy_of_a_layer_is_in_the_report(run, tmp_path):
-    assert run(*QUICK, "--report", "--replicas", "2")[0] == 0
+    assert run(*QUICK, "--report", "--replicas", "2", "--remap", "--spare", "1")[0] == 0
     tables = {path.name for path in (tmp_path / "run" / "plots").glob("*.csv")}
     for number, name in enumerate(("4-to-10-copy-1", "4-to-10-copy-2", "10-to-3-copy-1", "10-to-3-copy-2"), 1):
         assert any(table.startswith(f"layer{number}-{name}") for table in tables), tables

@@ -66,6 +66,7 @@ BAD = {
     "batch": (0,),
     "averages": (0,),
     "replicas": (0,),
+    "spare": (-1, 1),
     "hidden": ((0,), (10, -1)),
     "pulse_budget": (0, -5),
     "seed": (-1, 1 << 31),
@@ -97,6 +98,12 @@ def test_a_value_that_makes_no_run_is_refused_and_named(name, value):
     assert message.startswith(str(FILE))
     assert str(refused.value) in message
     assert "\n" not in message
+
+
+def test_lines_are_assigned_only_where_stuck_cells_are_found():
+    with pytest.raises(BadInput, match="found by programming, start is 'fabricated'; leave --remap out"):
+        TrainConfig(remap=True, start="fabricated")
+    assert TrainConfig(remap=True, spare=3).spare == 3
 
 
 def test_the_bounds_themselves_are_taken():

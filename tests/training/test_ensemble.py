@@ -59,7 +59,7 @@ def test_the_mean_changes_as_wished_wherever_one_pair_can(frozen, wish):
 def test_each_mover_gets_what_belongs_to_its_layer():
     movers = [standing_in(np.zeros((3, 4), np.bool_)) for _ in range(6)]
     copies = Copies(movers, 3)
-    assert list(copies.of_layers()) == [movers[:3], movers[3:]]
+    assert list(copies.of_layers()) == [[0, 1, 2], [3, 4, 5]]
     assert copies.each("ab") == list("aaabbb")
     assert [copies.name(n) for n in (0, 2, 4)] == ["2 to 2, copy 1", "2 to 2, copy 3", "2 to 2, copy 2"]
     assert [layer.copies for layer in copies.products()] == [
@@ -109,7 +109,8 @@ def started(saved=None, url="emulator:?device=ecram&stuck=0.2", **options):
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "schedule"), [("momentum", "accumulate"), ("momentum", "outer"), ("adam", "cell")]
+    ("optimizer", "schedule"),
+    [("momentum", "accumulate"), ("momentum", "outer"), ("adam", "cell"), ("adam", "low-rank")],
 )
 def test_copies_learn_and_a_resumed_run_is_the_same_to_the_bit(optimizer, schedule):
     options = {"optimizer": optimizer, "schedule": schedule, "replicas": 3}

@@ -18,6 +18,8 @@ from hwctl.training.config import TrainConfig
 from hwctl.training.ensemble import Copies
 from hwctl.training.pairs import POLICIES
 
+NONE = np.zeros((0, 10))  # inputs matter to remapping alone
+
 
 def built(**options):
     """Return configuration, arrays and movers of a run."""
@@ -212,7 +214,7 @@ def test_programmed_weights_are_those_that_the_seed_draws(lab):
     options = {"targets": ("emulator:?device=linear",)}
     runs = [built(seed=seed, **options) for seed in (1, 1, 2)]
     for config, _, movers in runs:
-        setup.start_weights(config, Copies(movers))
+        setup.start_weights(config, Copies(movers), NONE)
     first, again, other = ([lab.true_weights(m.layer) for m in movers] for _, _, movers in runs)
     for one, same, different in zip(first, again, other, strict=True):
         np.testing.assert_array_equal(one, same)
@@ -225,7 +227,7 @@ def test_programmed_weights_are_those_that_the_seed_draws(lab):
 def test_copies_of_a_layer_start_with_the_same_weights_on_cells_of_their_own(lab):
     config, (crossbar,), movers = built(replicas=3, targets=("emulator:?device=linear",))
     assert (crossbar.rows, crossbar.cols) == (3 * 21, 20)
-    setup.start_weights(config, Copies(movers, 3))
+    setup.start_weights(config, Copies(movers, 3), NONE)
     assert [(m.layer.rows, m.layer.outputs) for m in movers] == [(10, 10)] * 3 + [(11, 2)] * 3
     cells = np.zeros((crossbar.rows, crossbar.cols), np.int64)
     for mover in movers:
@@ -240,7 +242,7 @@ def test_copies_of_a_layer_start_with_the_same_weights_on_cells_of_their_own(lab
 
 def test_what_starts_as_fabricated_is_read_and_not_pulsed(lab):
     config, (crossbar,), movers = built(start="fabricated")
-    setup.start_weights(config, Copies(movers))
+    setup.start_weights(config, Copies(movers), NONE)
     assert not crossbar.pulse_counts().any()
     for mover in movers:
         assert mover.layer.tracker.variance.max() < (mover.layer.model.g_max - mover.layer.model.g_min) ** 2 / 24
