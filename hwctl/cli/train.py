@@ -40,6 +40,14 @@ def train(
             help="Preset, or path of a preset file: the emulator's device; with --target, that of the array's cells."
         ),
     ] = None,
+    chip: Annotated[
+        Path | None,
+        typer.Option(
+            "--chip",
+            metavar="FILE.h5",
+            help="Record of the chip: train with what it says of each cell: its steps, its range, and if it is stuck.",
+        ),
+    ] = None,
     hidden: Annotated[str | None, typer.Option(metavar="SIZES", help="Hidden layers, for example 100,50.")] = None,
     activation: Annotated[str | None, typer.Option(help="sigmoid, tanh or relu.")] = None,
     loss: Annotated[str, typer.Option(help="cross-entropy or mse.")] = "cross-entropy",
@@ -132,6 +140,7 @@ def train(
     config = setup.resolve(
         TrainConfig(
             task=task, targets=tuple(target or [emulator_of(device)]), device=device if target else None,
+            chip=str(chip) if chip else None,
             hidden=_sizes(hidden), activation=activation, loss=loss, optimizer=optimizer, rate=rate,
             final_rate=final_rate, momentum=momentum, decay=decay, schedule=schedule, fire_threshold=fire_threshold,
             replay=replay, replay_draws=replay_draws, rank=rank, hold=hold, transfer_every=transfer_every,
@@ -229,6 +238,10 @@ def _introduce(console: Console, trainer: "Trainer", folder: "RunFolder") -> Non
         soft_wrap=True,
     )
     console.print(f"data: {trainer.data.provenance}", highlight=False, soft_wrap=True)
+    if config.chip is not None:
+        known = [mover.layer.bounds for mover in trainer.movers if mover.layer.bounds is not None]
+        stuck, cells = sum(int(b.stuck.sum()) for b in known), sum(b.stuck.size for b in known)
+        console.print(f"chip: {config.chip}, {stuck} of {cells} cells stuck", highlight=False, soft_wrap=True)
     console.print(f"run:  {folder.path}   target: {', '.join(config.targets)}", highlight=False, soft_wrap=True)
 
 

@@ -1,12 +1,10 @@
 """Which device model a host knows for the cells of an array."""
 
-from pathlib import Path
-
 from hwctl.crossbar.driver import Crossbar
 from hwctl.devices import presets
 from hwctl.devices.chipfile import SUFFIXES, board_of
 from hwctl.devices.device import Device
-from hwctl.devices.presetfile import is_path
+from hwctl.devices.presetfile import file_of, is_path
 from hwctl.errors import DeviceError, TargetError
 from hwctl.links.target import Target
 from hwctl.protocol.codes import Polarity
@@ -21,14 +19,15 @@ def device_of(crossbar: Crossbar, given: str | None = None) -> Device:
     """
     if given is not None:
         device = presets.get(given)
-        check_fits(crossbar, device, given, board_of(Path(given)) if given.endswith(SUFFIXES) else "")
+        file = file_of(given)
+        check_fits(crossbar, device, given, board_of(file) if file.suffix in SUFFIXES else "")
         return device
     named = crossbar.identity.device
-    file = _file_of(crossbar.link.url)
-    if file is not None:
-        device = presets.get(file)
+    opened = _file_of(crossbar.link.url)
+    if opened is not None:
+        device = presets.get(opened)
         if device.reference != named:
-            raise DeviceError(f"the board has {named}, and {file} holds {device.reference}; open the board again")
+            raise DeviceError(f"the board has {named}, and {opened} holds {device.reference}; open the board again")
         return device
     try:
         return presets.get(named)

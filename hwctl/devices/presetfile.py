@@ -68,14 +68,19 @@ def is_path(name: str) -> bool:
     return path.endswith((SUFFIX, *chipfile.SUFFIXES)) or "/" in path or "\\" in path
 
 
+def file_of(name: str) -> Path:
+    """Return the file of PATH or PATH@DIGEST."""
+    found = _PINNED.fullmatch(name)
+    return Path(found[1] if found else name)
+
+
 def pinned(name: str) -> str:
     """Return a path of a preset file as PATH@DIGEST, absolute, which is refused once the file has changed.
 
     Raises DeviceError where the file is no preset.
     """
     device = load_named(name)
-    found = _PINNED.fullmatch(name)
-    return f"{Path(found[1] if found else name).resolve()}@{device.digest}"
+    return f"{file_of(name).resolve()}@{device.digest}"
 
 
 def load_named(name: str) -> TabulatedDevice:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,8 +78,29 @@ class StepModel:
         self, polarity: int, levels: NDArray[np.int64], at: NDArray[np.int64], number: NDArray[np.int64] | Floats
     ) -> Floats:
         """Return the expected change in S by trains of one polarity from grid points `at`; arguments broadcast."""
-        train, end = self.means[polarity][levels, at] * number, self.reach[polarity][levels, at]
-        return np.where(np.abs(train) < np.abs(end), train, end)
+        return moved_by(self.means[polarity][levels, at], self.reach[polarity][levels, at], number)
+
+    # -- what `devices.cellsteps.CellSteps` says of each cell, and this of any --------------------------------------
+
+    def at(self, where: Any) -> "StepModel":
+        """Return the same: a pooled model is that of any cells."""
+        return self
+
+    def within(self, g: Floats, wish: Floats) -> Floats:
+        """Return wished changes in S as they are: pooled bounds are no cell's own."""
+        return wish
+
+    def curves(self, polarity: int, at: NDArray[np.int64]) -> tuple[Floats, Floats]:
+        """Return (levels, cells) steps and `reach` in S of cells at grid points `at` (cells,)."""
+        return self.means[polarity][:, at], self.reach[polarity][:, at]
+
+    def trains(
+        self, polarity: int, levels: NDArray[np.int64], at: NDArray[np.int64], number: NDArray[np.int64]
+    ) -> tuple[Floats, Floats]:
+        """Return expected change in S by trains of one polarity, and its standard deviation; each array (cells,)."""
+        moved = self.moved(polarity, levels, at, number)
+        spread = self.gain_spread[polarity] * moved  # a cell's own gain acts on the whole train
+        return moved, np.sqrt(number * self.sigmas[polarity][levels, at] ** 2 + spread**2)
 
     @cached_property
     def quantum(self) -> float:
@@ -103,6 +125,12 @@ class StepModel:
         """Return the nearest grid point of conductances in S; beyond the range the bound's."""
         place = (g - self.g_min) * ((GRID - 1) / (self.g_max - self.g_min))
         return np.clip(np.rint(place), 0, GRID - 1).astype(np.int64)
+
+
+def moved_by(steps: Floats, ends: Floats, number: NDArray[np.int64] | Floats) -> Floats:
+    """Return the change in S by so many pulses: steps in S, but no further than where they end."""
+    train = steps * number
+    return np.where(np.abs(train) < np.abs(ends), train, ends)
 
 
 def _to_the_end(grid: Floats, steps: Floats) -> Floats:

@@ -82,9 +82,18 @@ def pair_targets(weights: Floats, k: float, bounds: Bounds, model: StepModel) ->
     pair comes as near as it can: `Bounds.nearest` says how near.
     """
     difference = np.clip(weights * k, bounds.lowest, bounds.highest)
+    return shifted(balanced(difference, model.g_min, model.g_max, model.one_way)[0], difference, bounds)
+
+
+def shifted(wished: Floats, difference: Floats, bounds: Bounds) -> Floats:
+    """Return targets (rows, 2 * outputs) in S of pairs with G+ as near `wished` as both cells' bounds allow.
+
+    wished, difference (rows, outputs): S, of G+ and of G+ - G-. A difference that a pair cannot show comes as near as
+    it can.
+    """
+    difference = np.clip(difference, bounds.lowest, bounds.highest)
     low, high = (both[:, 0::2] for both in (bounds.low, bounds.high))
     low_minus, high_minus = (both[:, 1::2] for both in (bounds.low, bounds.high))
-    wished = balanced(difference, model.g_min, model.g_max, model.one_way)[0]
     plus = np.clip(wished, np.maximum(low, low_minus + difference), np.minimum(high, high_minus + difference))
     targets = np.empty(bounds.low.shape)
     targets[:, 0::2], targets[:, 1::2] = plus, plus - difference

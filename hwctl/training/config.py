@@ -21,6 +21,9 @@ class TrainConfig:
     """Record of each target's chip as 'DEVICE sha256:DIGEST', "" where it is no digital twin; none: not known."""
     device: str | None = None
     """Preset or preset file with the step curves of the arrays' cells; None: what the arrays name."""
+    chip: str | None = None
+    """Record of the array's chip: training uses what it says of each cell, and its step curves; None: cells are any of
+    the device's."""
     hidden: tuple[int, ...] | None = None
     """Sizes of the hidden layers; None: the task's own."""
     activation: str | None = None

@@ -8,12 +8,16 @@ from numpy.typing import NDArray
 
 from hwctl.crossbar import Crossbar, PulseShape
 from hwctl.crossbar.driver import FULL_SCALE
+from hwctl.devices.cellsteps import Steps
+from hwctl.devices.knownchip import KnownChip
 from hwctl.devices.steps import StepModel
 from hwctl.errors import RunError
 from hwctl.programming.modelbased import ModelBased
+from hwctl.programming.weights import Bounds
 from hwctl.protocol.codes import MAX_PULSES, Feature, Polarity
 from hwctl.protocol.packing import Region
 from hwctl.training.kernels import pair_differences, paired_lines
+from hwctl.training.knowncells import known_cells
 from hwctl.training.placement import Tile
 from hwctl.training.tracking import Tracker
 
@@ -46,16 +50,28 @@ class PairedLayer:
     """
 
     def __init__(
-        self, tiles: Sequence[Tile], crossbars: Sequence[Crossbar], model: StepModel, siemens_per_weight: float
-    ) -> None:
-        """Take placed tiles; siemens_per_weight: k in S."""
+        self, tiles: Sequence[Tile], crossbars: Sequence[Crossbar], model: StepModel, siemens_per_weight: float,
+        known: KnownChip | None = None,
+    ) -> None:  # fmt: skip
+        """Take placed tiles; siemens_per_weight: k in S; known: the array's calibrated cells, with `model` its own.
+
+        Raises as `KnownChip.at`.
+        """
         self.model = model
         self.k = siemens_per_weight
         self.rows = max(t.first_input + t.rows for t in tiles)
         self.lines = max(t.first_line + t.cols for t in tiles)
         self.outputs = self.lines // 2
         self.tiles = [self._placed(tile, crossbars[tile.array]) for tile in tiles]
-        self.tracker = Tracker(model, (self.rows, self.lines))
+        self.known = known
+        shape = self.rows, self.lines
+        self.bounds: Bounds | None = None
+        """What each cell can show; None: what the device can."""
+        self.steps: Steps = model
+        """What a pulse does to each cell (rows, lines): pooled curves, or what is known of it."""
+        if known is not None:
+            self.bounds, self.steps = known_cells(known, self.tiles, shape)
+        self.tracker = Tracker(model, shape, self.steps)
         self._whole = len(tiles) == 1
         self._uncounted = False
         # Where a board has no transposed VMM, errors go back through the last read-back.
@@ -234,8 +250,9 @@ class PairedLayer:
                 continue
             most = None if limit is None else limit[where]
             done = method.program(
-                placed.crossbar, targets[where], placed.region, chosen=chosen[where], pulse_limit=most
-            )
+                placed.crossbar, targets[where], placed.region, chosen=chosen[where], pulse_limit=most,
+                allow_unreachable=True,
+            )  # fmt: skip
             pulses[where], reached[where] = done.pulses, done.reached
             rows, lines = np.nonzero(chosen[where])
             cells = rows + placed.inputs.start, lines + placed.lines.start

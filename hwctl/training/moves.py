@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from hwctl.devices.cellsteps import Steps
 from hwctl.programming.modelbased import ModelBased
 from hwctl.programming.plan import plan
 from hwctl.training.mapping import Cells, PairedLayer
@@ -34,7 +35,7 @@ class Mover:
         self.averages = averages
         self._budget = pulse_budget
         shape = (layer.rows, layer.lines)
-        self.frozen = np.zeros(shape, np.bool_)
+        self.frozen = np.zeros(shape, np.bool_) if layer.bounds is None else layer.bounds.stuck.copy()
         """Cells that are stuck or have spent their budget."""
         self.spent = np.zeros(shape, np.int64)
         """Pulses sent to each cell."""
@@ -62,8 +63,9 @@ class Mover:
     def _shared(self, rows: Counts, outputs: Counts, wish: Floats) -> tuple[Cells, Floats]:
         """Return the cells of weights and what each of them is to change by in S, G+ before G-, each (2 weights,)."""
         lines = 2 * outputs
-        mean, frozen = self.layer.tracker.mean, self.frozen
-        plus, minus = self._split(wish, mean[rows, lines], mean[rows, lines + 1], self.layer.model)
+        mean, frozen, steps = self.layer.tracker.mean, self.frozen, self.layer.steps
+        own = steps.at((rows, lines)), steps.at((rows, lines + 1))
+        plus, minus = self._split(wish, mean[rows, lines], mean[rows, lines + 1], *own)
         if frozen.any():
             plus, minus = _around_frozen(plus, minus, frozen[rows, lines], frozen[rows, lines + 1])
         if self.layer.model.one_way:
@@ -81,7 +83,8 @@ class Mover:
         before = layer.tracker.mean[cells]
         moving = (wish != 0.0) & ~self.frozen[cells]
         targets, chosen = np.full(layer.tracker.mean.shape, model.g_min), np.zeros(self.frozen.shape, np.bool_)
-        targets[cells] = np.clip(before + wish, model.g_min, model.g_max)
+        own = layer.steps.at(cells)
+        targets[cells] = np.clip(before + wish, own.g_min, own.g_max)
         chosen[cells] = moving
         left = None if self._budget is None else self._budget - self.spent
         pulses, reached = layer.verify(targets, chosen, method, left)
@@ -98,7 +101,9 @@ class Mover:
         stale = moving & layer.tracker.stale(wish, cells, self._reread_share)
         if stale.any():
             layer.read_cells((cells[0][stale], cells[1][stale]), self.averages)
-        counts, levels, change = plan(layer.model, layer.tracker.mean[cells], np.where(moving, wish, 0.0), rng)
+        counts, levels, change = plan(
+            layer.steps.at(cells), layer.tracker.mean[cells], np.where(moving, wish, 0.0), rng
+        )
         if self._budget is not None:
             self._keep_budget(cells, counts, change)
         pulsed = counts != 0
@@ -158,12 +163,13 @@ class Mover:
         """Lower (or raise) both cells of pairs that are near a bound together, keeping W. Returns how many pairs."""
         layer, model = self.layer, self.layer.model
         free = ~(self.frozen[:, 0::2] | self.frozen[:, 1::2])
-        rows, outputs = np.nonzero(needs_rebalance(layer.plus(), layer.minus(), model) & free)
+        rows, outputs = np.nonzero(needs_rebalance(layer.plus(), layer.minus(), *self._own()) & free)
         if rows.size == 0:
             return 0
         cells = np.concatenate((rows, rows)), np.concatenate((2 * outputs, 2 * outputs + 1))
         layer.read_cells(cells, self.averages)
-        targets = np.concatenate(balanced(layer.plus()[rows, outputs], layer.minus()[rows, outputs], model))
+        own = layer.steps.at((rows, 2 * outputs)), layer.steps.at((rows, 2 * outputs + 1))
+        targets = np.concatenate(balanced(layer.plus()[rows, outputs], layer.minus()[rows, outputs], *own))
         if model.one_way:
             self._reset_above(cells, targets)
         self.move_cells(cells, targets - layer.tracker.mean[cells])
@@ -174,8 +180,13 @@ class Mover:
         """Return the share of weights that are as large as their pair can make them."""
         layer = self.layer
         if self.policy == "fixed-reference":
-            return float(near_bound(layer.plus(), layer.model).mean())
-        return float(clipped(layer.plus(), layer.minus(), layer.model).mean())
+            return float(near_bound(layer.plus(), self._own()[0]).mean())
+        return float(clipped(layer.plus(), layer.minus(), *self._own()).mean())
+
+    def _own(self) -> tuple[Steps, Steps]:
+        """Return how all cells G+, and all G-, step."""
+        steps, every = self.layer.steps, slice(None)
+        return steps.at((every, slice(0, None, 2))), steps.at((every, slice(1, None, 2)))
 
 
 def _around_frozen(

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from hwctl.crossbar import Crossbar
 from hwctl.crossbar.known import device_of
 from hwctl.devices.chipfile import stamp
-from hwctl.devices.presetfile import is_path, pinned
+from hwctl.devices.knownchip import KnownChip, load_known
+from hwctl.devices.presetfile import file_of, is_path, load_named, pinned
 from hwctl.devices.steps import StepModel
-from hwctl.errors import DeviceError, RunError
+from hwctl.errors import BadInput, DeviceError, RunError
 from hwctl.links.target import TWINS, Target
 from hwctl.links.watched import Wrap
+from hwctl.programming.weights import shifted
 from hwctl.training import optimizers, schedules, tasks
 from hwctl.training.config import TrainConfig
 from hwctl.training.ensemble import Copies
@@ -71,14 +73,15 @@ def resolve(config: TrainConfig) -> TrainConfig:
     targets = [
         _sized(url, shapes, config.seed + n, alone=len(config.targets) == 1) for n, url in enumerate(config.targets)
     ]
-    stamps = tuple(map(_stamp, targets))
+    stamps, chip = tuple(map(_stamp, targets)), _chip(config)
     task = tasks.get(config.task)
     rate = task.rate if config.optimizer == "momentum" else optimizers.get(config.optimizer).default_rate
     return replace(
         config,
         targets=tuple(targets),
         records=stamps if any(stamps) else (),
-        device=pinned(config.device) if config.device and is_path(config.device) else config.device,
+        chip=chip,
+        device=chip or (pinned(config.device) if config.device and is_path(config.device) else config.device),
         hidden=layer_sizes(config)[1:-1],
         activation=config.activation or task.activation,
         largest_weight=largest_weight(config),
@@ -116,11 +119,38 @@ def _stamp(url: str) -> str:
     return "" if record is None else stamp(record)
 
 
+def known_chip(config: TrainConfig) -> KnownChip | None:
+    """Return what the record of the run's chip says, if there is one. Raises DeviceError where it has changed."""
+    if config.chip is None:
+        return None
+    load_named(config.chip)
+    return load_known(file_of(config.chip))
+
+
+def _chip(config: TrainConfig) -> str | None:
+    """Return the record of the run's chip, pinned to what it holds. Raises BadInput, and DeviceError where it is none.
+
+    A record is of one array.
+    """
+    if config.chip is None:
+        return None
+    if len(config.targets) > 1:
+        raise BadInput(f"--chip is the record of one array, the run is on {len(config.targets)}; give one --target")
+    load_known(file_of(config.chip))
+    chip = pinned(config.chip)
+    if config.device not in (None, chip):
+        raise BadInput("--chip says what its cells are; leave --device out")
+    return chip
+
+
 def check_records(config: TrainConfig) -> None:
     """Raise RunError where the record of a target is another one than the run began with.
 
-    A board that is no emulator here, as where it is served, does not say what it was made of.
+    A board that is no emulator here, as where it is served, does not say what it was made of. Raises DeviceError where
+    the record of the chip (`TrainConfig.chip`) has changed.
     """
+    if config.chip is not None:
+        load_named(config.chip)
     for url, known in zip(config.targets, config.records, strict=False):
         if Target.parse(url).scheme not in TWINS:
             continue
@@ -174,8 +204,11 @@ def step_model(crossbars: Sequence[Crossbar], device: str | None = None) -> Step
 def build(config: TrainConfig, crossbars: Sequence[Crossbar], model: StepModel) -> list[Mover]:
     """Place the network's layers on the arrays, the copies of one after another; those of a second array after them.
 
-    Raises LimitError where they do not fit, RunError on a policy.
+    With a record of the chip, `model` is the record's. Raises LimitError where they do not fit, RunError on a policy,
+    and as `KnownChip.at`.
     """
+    known = known_chip(config)
+    model = model if known is None else known.model
     policy = config.policy or ("set-only" if model.one_way else "bidirectional")
     if policy not in POLICIES:
         raise RunError(f"no pair policy '{policy}'; known: {', '.join(POLICIES)}")
@@ -186,7 +219,7 @@ def build(config: TrainConfig, crossbars: Sequence[Crossbar], model: StepModel) 
     weights = (len(layer_sizes(config)) - 1) * config.replicas
     return [
         Mover(
-            PairedLayer(tiles, crossbars, model, k),
+            PairedLayer(tiles, crossbars, model, k, known),
             policy if n < weights else "bidirectional",
             reread_share=config.reread_share,
             averages=config.averages,
@@ -222,7 +255,10 @@ def start_weights(config: TrainConfig, copies: Copies, inputs: Floats) -> None:
 
 
 def start_targets(mover: Mover, weights: Floats) -> Floats:
-    """Return conductances (rows, lines) in S that hold weights (inputs + 1, outputs) under the pair policy."""
+    """Return conductances (rows, lines) in S that hold weights (inputs + 1, outputs) under the pair policy.
+
+    Where each cell is known, pairs are shifted into its bounds, and the partner of a stuck cell makes up for it.
+    """
     layer, model = mover.layer, mover.layer.model
     difference = weights * layer.k
     targets = np.empty((layer.rows, layer.lines))
@@ -237,4 +273,6 @@ def start_targets(mover: Mover, weights: Floats) -> Floats:
     else:
         targets[:, 0::2] = middle + difference / 2
         targets[:, 1::2] = middle - difference / 2
-    return targets
+    if layer.bounds is None:
+        return targets
+    return shifted(targets[:, 0::2], difference, layer.bounds)

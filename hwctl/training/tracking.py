@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from hwctl.devices.cellsteps import Steps
 from hwctl.devices.steps import StepModel
 
 Floats = NDArray[np.float64]
@@ -11,9 +12,10 @@ Floats = NDArray[np.float64]
 class Tracker:
     """Estimated conductances of a layer's device matrix."""
 
-    def __init__(self, model: StepModel, shape: tuple[int, int]) -> None:
-        """Start without knowledge: mid-range, with the range's spread."""
+    def __init__(self, model: StepModel, shape: tuple[int, int], steps: Steps | None = None) -> None:
+        """Start without knowledge: mid-range, with the range's spread. steps: of each cell; None: the model's."""
         self._model = model
+        self._steps = model if steps is None else steps
         span = model.g_max - model.g_min
         self._ignorance = span**2 / 12
         self.mean = np.full(shape, model.g_min + span / 2)
@@ -28,18 +30,17 @@ class Tracker:
 
         The step is taken at the present mean: right for trains that are short against the range.
         """
-        model = self._model
-        at = model.index(self.mean[where])
+        own = self._steps.at(where)
+        at = own.index(self.mean[where])
         number = np.abs(counts)
         moved, sigmas = np.zeros(at.shape), np.zeros(at.shape)
         for polarity, pulsed in enumerate((counts > 0, counts < 0)):
             if pulsed.any():
-                chosen = levels[pulsed], at[pulsed]
-                moved[pulsed] = model.moved(polarity, *chosen, number[pulsed])
-                spread = model.gain_spread[polarity] * moved[pulsed]  # a cell's own gain acts on the whole train
-                sigmas[pulsed] = np.sqrt(number[pulsed] * model.sigmas[polarity][chosen] ** 2 + spread**2)
+                moved[pulsed], sigmas[pulsed] = own.at(pulsed).trains(
+                    polarity, levels[pulsed], at[pulsed], number[pulsed]
+                )
         # A train of a device that saturates must not be predicted past where its steps end.
-        self.mean[where] = np.clip(self.mean[where] + moved, model.g_min, model.g_max)
+        self.mean[where] = np.clip(self.mean[where] + moved, own.g_min, own.g_max)
         # Of the state alone: write noise is drawn anew by each pulse, and `observe` knows it.
         self.variance[where] = np.minimum(self.variance[where] + sigmas**2, self._ignorance)
 

@@ -234,12 +234,12 @@ def test_a_rebalance_keeps_the_weights_and_moves_pairs_off_the_bound(lab):
     mover = mover_of(lab, change=near_top)
     layer = mover.layer
     before, counted = lab.true_weights(layer), lab.counted(layer)
-    needed = needs_rebalance(layer.plus(), layer.minus(), layer.model)
+    needed = needs_rebalance(layer.plus(), layer.minus(), layer.model, layer.model)
     assert needed.sum() == (ROWS - 1) * OUTPUTS - 1
     assert mover.rebalance() == needed.sum() == mover.rebalances
     np.testing.assert_allclose(lab.true_weights(layer), before, atol=0.22e-6 / layer.k)
     held = lab.true_matrix(layer)
-    assert not needs_rebalance(held[:, 0::2], held[:, 1::2], layer.model).any()
+    assert not needs_rebalance(held[:, 0::2], held[:, 1::2], layer.model, layer.model).any()
     pulsed = lab.counted(layer) != counted
     np.testing.assert_array_equal(pulsed[:, 0::2] | pulsed[:, 1::2], needed)
     assert mover.rebalance() == 0
@@ -259,7 +259,7 @@ def test_a_one_way_pair_is_rebalanced_through_the_bottom(lab):
     wanted = np.full((ROWS, 2 * OUTPUTS), 38e-6)
     mover.program(wanted, 4)
     layer = mover.layer
-    needed = needs_rebalance(layer.plus(), layer.minus(), layer.model)
+    needed = needs_rebalance(layer.plus(), layer.minus(), layer.model, layer.model)
     assert needed.any()
     assert mover.rebalance() == needed.sum()
     held = lab.true_matrix(layer)

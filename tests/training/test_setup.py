@@ -11,7 +11,7 @@ from hwctl.devices import presets
 from hwctl.devices.chip import fabricate
 from hwctl.devices.chipfile import FORMAT, KIND, chip_arrays
 from hwctl.devices.tabulated import tabulate
-from hwctl.errors import BadInput, LimitError, RunError, TargetError, TaskError
+from hwctl.errors import BadInput, DeviceError, LimitError, RunError, TargetError, TaskError
 from hwctl.links.target import Target
 from hwctl.training import setup, tasks
 from hwctl.training.config import TrainConfig
@@ -109,6 +109,22 @@ def test_a_run_goes_on_where_its_record_is_now_and_on_no_other_chip(records):
     for other, says in ((f"emulator:{two}", "is mine sha256"), ("emulator:", "is no digital twin")):
         with pytest.raises(RunError, match=says):
             setup.open_crossbars(config.moved((other,)))
+
+
+def test_the_record_of_a_chip_without_cells_is_named(records):
+    with pytest.raises(DeviceError, match=r"one.h5 does not say what its cells do .*; calibrate the chip again"):
+        setup.resolve(TrainConfig(chip=str(records[0])))
+
+
+def test_a_pinned_record_of_another_device_is_refused_as_the_devices(records):
+    one, _ = records
+    chip = fabricate(tabulate(presets.get("neurram"), "mine"), 30, 20, 0)
+    attributes, arrays = chip_arrays(chip)
+    write_arrays(one, KIND, FORMAT, {**attributes, "device": "ecram"}, arrays, {})
+    config = setup.resolve(TrainConfig(targets=("emulator:?device=neurram",), device=str(one)))
+    crossbars = setup.open_crossbars(config)
+    with pytest.raises(RunError, match=r"is the record of a chip of ecram, .* has neurram; name its own record"):
+        setup.step_model(crossbars, config.device)
 
 
 def test_a_run_on_no_twin_records_none():

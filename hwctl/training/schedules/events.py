@@ -1,4 +1,7 @@
-"""Schedules that send vectors, and leave the products to the board: traffic of n + m and not of n * m."""
+"""Schedules that send vectors, and leave the products to the board: traffic of n + m and not of n * m.
+
+An event is one for a whole array: what a record of the chip says of single cells decides nothing of it.
+"""
 
 from collections.abc import Sequence
 from types import MappingProxyType

@@ -47,4 +47,4 @@ def _method(mover: Mover) -> ModelBased:
     model = mover.layer.model
     noise = model.read_noise / np.sqrt(mover.averages)
     tolerance = max(VERIFY_SHARE * (model.g_max - model.g_min), 2.0 * GUARD * noise, model.write_noise)
-    return ModelBased(model, float(tolerance), rounds=VERIFY_ROUNDS, averages=mover.averages)
+    return ModelBased(model, float(tolerance), rounds=VERIFY_ROUNDS, averages=mover.averages, known=mover.layer.known)
