@@ -101,11 +101,11 @@ def _head(page: Page, path: Path, studies: Sequence[Study]) -> Iterator[str]:
         "half of the runs of a method are, there is no median. The test part was read once, after the last epoch.",
     )
     yield ""
-    yield f"Written by `{page.command} --page docs/{path.name}`, hwctl {__version__}, commit {_commit()}."
+    yield f"Written by `{page.command} --page docs/{path.name}`, hwctl {__version__}, commit {commit()}."
     yield ""
 
 
-def _commit() -> str:
+def commit() -> str:
     done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"
 
