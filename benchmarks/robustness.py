@@ -1,9 +1,10 @@
 """What a chip's faults cost a network that is trained on it, and what helps: accuracy against each fault alone.
 
 One fault at a time is made worse (AXES), all else is the device's own; the levels that are the device's own are one
-run for all axes. What may help are VARIANTS: a calibration of that very chip first, whose record training uses.
-Seeds are paired: one draws split, chip, first weights and sample order, the same for all variants. The test part is
-read after every epoch, and nothing is chosen by it.
+run for all axes. What may help are VARIANTS: three copies of every layer, lines swapped around stuck cells, or a
+calibration of that very chip first, whose record training uses. Seeds are paired: one draws split, first weights,
+sample order and chip, the same for all variants on an array of one size; copies and spare lines take a larger one. The
+test part is read after every epoch, and nothing is chosen by it.
 
 A chip is calibrated as it is fabricated, at the faults of its level, and trained from there on; pulses of the
 calibration are told apart. Where no calibration comes about, the chip is trained without a record, and counted.
@@ -59,6 +60,7 @@ AXES: Mapping[str, Axis] = {
     "c2c": Axis("Noise from pulse to pulse (c2c)", "times the device's", (0.0, 1.0, 2.0, 4.0), 1.0, "c2c"),
     "d2d": Axis("Spread of devices (d2d)", "times the device's", (0.0, 1.0, 2.0), 1.0, "d2d"),
     "read-noise": Axis("Read noise", "times the device's", (0.0, 1.0, 4.0, 16.0), 1.0, "read-noise"),
+    "adc-bits": Axis("Converters", "bits", (12.0, 8.0, 6.0, 5.0, 4.0), 12.0, options=("adc-bits",)),
     "wire-ohm": Axis(
         "IR drop", "ohm of a wire segment", (0.0, 1.0, 3.0, 10.0, 30.0), 0.0, options=("row-ohm", "col-ohm")
     ),
@@ -78,6 +80,8 @@ class Variant:
 
 VARIANTS: Mapping[str, Variant] = {
     "plain": Variant("plain"),
+    "replicas": Variant("3 copies of each layer", {"replicas": 3}),
+    "remap": Variant("lines swapped around stuck cells, with 2 spare ones each way", {"remap": True, "spare": 2}),
     "chip-60": Variant("calibrated, 60 pulses a cell", budget=60),
     "chip-400": Variant("calibrated, 400 pulses a cell", budget=400),
 }
