@@ -23,10 +23,12 @@ from hwctl.sweeps.statistics import mean_difference
 from hwctl.training.config import TrainConfig
 
 DEVICE = "reram-es"
-DIE = "emulator:?device={device}&rows=64&cols=64&seed=9000"
-BUDGET = 400  # pulses a cell
+DIE = "emulator:?device={device}&rows=32&cols=32&seed=9000"
+BUDGET = 20_000  # pulses a cell: one way through the range takes 1,250 on reram-es, and most of them are noise
 CALIBRATE = "from hwctl.cli import main; main()"
-RUN: dict[str, Any] = {"task": "mnist", "hidden": (300,), "batch": 50, "epochs": 14}
+RUN: dict[str, Any] = {
+    "task": "mnist", "hidden": (300,), "batch": 50, "epochs": 12, "rate": 0.15, "largest_weight": 1.0,
+}  # fmt: skip
 
 
 def calibrated(device: str, record: Path) -> Path:

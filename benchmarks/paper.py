@@ -44,7 +44,11 @@ METHODS: Mapping[str, Method] = {
     "momentum+weight": Method(
         "momentum + a rate per weight", "momentum-adaptive", {"rate": (0.0003, 0.03), **FORGET, **SLOW, **FIRE}
     ),
+    "sgd-at-once": Method(
+        "SGD, every update at once", "sgd", {"rate": (0.01, 1.0)}, {"schedule": "cell"}
+    ),
 }  # fmt: skip
+"""The last one is what a circuit does that keeps nothing between updates, as that of Soudry et al. (TNNLS 2015)."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,8 +1,9 @@
 """One run of a sweep, from its configuration to a flat result."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from hwctl.links.watched import Wrap
@@ -30,8 +31,13 @@ class Point:
 
     @property
     def key(self) -> str:
-        """Return what the run is known by: a digest of everything that decides its result."""
-        return hashlib.sha256(self.config.to_toml().encode()).hexdigest()[:20]
+        """Return what the run is known by: a digest of all that it sets.
+
+        What is left at its default does not count, so that a run is known again by a version with more options.
+        """
+        default = asdict(TrainConfig())
+        own = {name: value for name, value in asdict(self.config).items() if value != default[name]}
+        return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:20]
 
 
 def _columns(rows: Sequence[Mapping[str, float]], names: Sequence[str] = CURVES) -> dict[str, list[float]]:

@@ -41,7 +41,7 @@ def test_a_small_study_runs_goes_on_and_writes_its_page(tmp_path, monkeypatch, c
     paper.main([*SMALL, "--results", results, "--page", str(tmp_path / "results.md")])
     text = (tmp_path / "results.md").read_text()
     assert "## iris on linear" in text
-    assert text.count("| momentum + a rate per weight |") == 6
+    assert text.count("| momentum + a rate per weight |") == 9
     assert (tmp_path / "images" / "results-speed.png").stat().st_size > 10_000
     assert (tmp_path / "images" / "results-iris-linear-speed.png").stat().st_size > 10_000
 
