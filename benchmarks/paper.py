@@ -36,13 +36,14 @@ METHODS: Mapping[str, Method] = {
         {"momentum": 0.0},
     ),
     "adaptive-weight": Method(
-        "adaptive, a rate per weight", "rmsprop", {"rate": (0.0005, 0.05), **SLOW, **FIRE}
+        "adaptive, a rate per weight", "rmsprop", {"rate": (0.0005, 0.05), **SLOW, **FIRE}, scales=False
     ),
     "momentum+global": Method(
         "momentum + one rate that follows the loss", "momentum-global-rate", {"rate": (0.001, 0.1), **FORGET, **FIRE}
     ),
     "momentum+weight": Method(
-        "momentum + a rate per weight", "momentum-adaptive", {"rate": (0.0003, 0.03), **FORGET, **SLOW, **FIRE}
+        "momentum + a rate per weight", "momentum-adaptive", {"rate": (0.0003, 0.03), **FORGET, **SLOW, **FIRE},
+        scales=False,
     ),
     "sgd-at-once": Method(
         "SGD, every update at once", "sgd", {"rate": (0.01, 1.0)}, {"schedule": "cell"}

@@ -40,7 +40,7 @@ METHODS: Mapping[str, Method] = {
     ),
     "low-rank-adaptive": Method(
         "low-rank, 1 event in 8 updates, momentum-adaptive", "momentum-adaptive", {"rate": (0.0003, 0.03), **FORGET},
-        {"schedule": "low-rank", "rank": 1, "hold": 8},
+        {"schedule": "low-rank", "rank": 1, "hold": 8}, scales=False,
     ),
     "tiki-taka": Method(
         "tiki-taka", "sgd", {"rate": (0.005, 0.5), "transfer_rate": (0.01, 1.0)},

@@ -28,6 +28,7 @@ AIMS = ("speed", "loss", "pulses")
 EVALUATIONS = {"iris": 4, "wine": 4, "wbc": 10, "mnist": 6}  # an epoch
 VALIDATION = {"iris": 0.25, "wine": 0.25, "wbc": 0.25, "mnist": 0.1}  # of the training rows
 EPOCHS = {"iris": (10.0, 40.0), "wine": (8.0, 30.0), "wbc": (3.0, 12.0), "mnist": (1.0, 4.0)}  # tuned as well
+RATES = {"mnist": 10.0}  # of the mean gradient of 50 samples
 Ranges = Mapping[str, tuple[float, float]]
 
 
@@ -39,6 +40,8 @@ class Method:
     optimizer: str
     ranges: Ranges
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    scales: bool = True
+    """Whether the rate multiplies gradients, and is RATES times larger for a task; not where they are normalised."""
 
 
 def trials(methods: Mapping[str, Method], name: str, task: str, number: int) -> list[dict[str, Any]]:
@@ -47,8 +50,9 @@ def trials(methods: Mapping[str, Method], name: str, task: str, number: int) -> 
     rng = np.random.default_rng([7, list(methods).index(name)])
     found: list[dict[str, Any]] = [{"optimizer": method.optimizer, **method.fixed} for _ in range(number)]
     for option, (low, high) in {**method.ranges, "epochs": EPOCHS[task]}.items():
+        scale = RATES.get(task, 1.0) if option == "rate" and method.scales else 1.0
         places = (rng.permutation(number) + rng.random(number)) / number
-        values = low * (high / low) ** places
+        values = scale * low * (high / low) ** places
         for trial, value in zip(found, values, strict=True):
             trial[option] = _option(option, float(value))
     return found
