@@ -139,6 +139,11 @@ class Study:
             found[method, "pulses"] = self.soonest(results, method, target, "pulses")
         return found
 
+    def starts(self) -> list[Point]:
+        """Return runs that learn nothing, for what it takes to program the weights that training starts from."""
+        still = {"optimizer": "sgd", "rate": 1e-9, "epochs": 1}
+        return [self.point(self.base, still, REPORTED + n, "start") for n in range(self.seeds)]
+
     def reported_of(self, results: Results, method: str, aim: str) -> list[dict[str, Any]]:
         """Return the reported runs of a method. Raises KeyError where one is missing."""
         options = self.chosen(results)[method, aim]
@@ -180,7 +185,7 @@ def run(
     """Run what is missing, stage by stage. measured: trains once; see `hwctl.sweeps.workers.run`."""
     for stage, points in (
         ("tuning", options.tuning), ("target", lambda: options.target_runs(results)),
-        ("reported", lambda: options.reported(results)),
+        ("reported", lambda: options.reported(results)), ("start", options.starts),
     ):  # fmt: skip
         wanted = {point.key: point for point in points()}
         left = [point for key, point in wanted.items() if key not in results.runs]

@@ -38,6 +38,8 @@ class Figures:
 
     times: Mapping[str, Floats]
     """(seeds,) until the target by clock: epochs, pulses, pulses_max_cell, array_seconds and so on."""
+    training: Floats
+    """(seeds,) pulses until the target without those that programmed the first weights."""
     own: Floats
     """(seeds,) epochs until the loss that the first method, tuned for loss, ends with on the same seed."""
     accuracy: Floats
@@ -73,18 +75,25 @@ def write(path: Path, page: Page, studies: Sequence[Study], results: Results) ->
 def figures(study: Study, results: Results, aim: str) -> dict[str, Figures]:
     """Return what the reported runs come to, by method."""
     target, found = study.target(results), {}
+    start = np.array([_pulses(results.runs[point.key]) for point in study.starts()])
     ends = [final_loss(run) for run in study.reported_of(results, study.base, "loss")]
     for method in study.methods:
         runs = study.reported_of(results, method, aim)
         clocks = [clock for clock in runs[0]["trace"] if not clock.startswith("validation")]
+        times = {clock: np.array([epochs_to(run, target, clock) for run in runs]) for clock in clocks}
         found[method] = Figures(
-            {clock: np.array([epochs_to(run, target, clock) for run in runs]) for clock in clocks},
+            times,
+            times["pulses"] - start,
             np.array([epochs_to(run, end) for run, end in zip(runs, ends, strict=True)]),
             100 * np.array([run["test_accuracy"] for run in runs]),
-            float(np.median([run["pulses_set"] + run["pulses_reset"] for run in runs])),
+            float(np.median([_pulses(run) for run in runs])),
             float(np.median([run["pulses_max_cell"] for run in runs])),
         )
     return found
+
+
+def _pulses(run: Mapping[str, Any]) -> int:
+    return int(run["pulses_set"] + run["pulses_reset"])
 
 
 def _head(page: Page, path: Path, studies: Sequence[Study]) -> Iterator[str]:
@@ -109,7 +118,10 @@ def _head(page: Page, path: Path, studies: Sequence[Study]) -> Iterator[str]:
         "with; reached it is where the mean over half an epoch of readings is as low. A seed's own target is the loss",
         "that this method ends with on that very seed, as some splits are harder than others. Intervals are of 95%, by",
         "a bootstrap over the pairs. A run that does not reach a target is censored and counts as the longest: where",
-        "half of the runs of a method are, there is no median. The test part was read once, after the last epoch.",
+        "half of the runs of a method are, there is no median; in an interval 0 or inf stands for draws without one.",
+        "The test part was read once, after the last epoch. Each method is shown with three of its trials: the one",
+        "soonest at the target, the one of least final loss, and the one with the fewest pulses until the target.",
+        "Pulses include those that program the first weights, but for the column of training alone.",
     )
     yield ""
     yield f"Written by `{page.command} --page docs/{path.name}`, hwctl {__version__}, commit {commit()}."
@@ -122,7 +134,7 @@ def commit() -> str:
 
 
 SUMMARY = ("method", "times as fast", "to each seed's own target", "times fewer pulses to the target",
-           "times less wear of the worst cell", "test accuracy minus")  # fmt: skip
+           "of training alone", "times less wear of the worst cell", "test accuracy minus")  # fmt: skip
 
 
 def _summary(study: Study, found: Mapping[str, Mapping[str, Figures]]) -> Iterator[str]:
@@ -139,6 +151,7 @@ def _against(own: Figures, base: Figures) -> dict[str, str]:
         "speed": _ratio(ratio_of_medians(base.times["epochs"], own.times["epochs"], rng)),
         "own": _ratio(ratio_of_medians(base.own, own.own, rng)),
         "pulses": _ratio(ratio_of_medians(base.times["pulses"], own.times["pulses"], rng)),
+        "training": _ratio(ratio_of_medians(base.training, own.training, rng)),
         "wear": _ratio(ratio_of_medians(base.times["pulses_max_cell"], own.times["pulses_max_cell"], rng))
         if "pulses_max_cell" in own.times
         else "",
@@ -172,7 +185,8 @@ def _section(
 
 
 def _table(study: Study, found: Mapping[str, Figures]) -> Iterator[str]:
-    traffic = "link_bytes" in found[study.base].times and found[study.base].times["link_bytes"].any()
+    moved = [own.times.get("link_bytes", np.zeros(1)) for own in found.values()]
+    traffic = any(((bytes_ > 0) & np.isfinite(bytes_)).any() for bytes_ in moved)
     yield from _table_head(
         "method", "epochs to the target", "times as fast", "less time", "own target", "times as fast", "censored",
         "pulses to the target", "worst cell at the target", "array time", *(["traffic"] if traffic else []),
@@ -214,8 +228,8 @@ def _row(*cells: object) -> str:
 
 
 def _ratio(found: Interval) -> str:
-    if found.value == 0.0:
-        return "not reached"
+    if found.value == 0.0 or np.isinf(found.value):
+        return "not reached" if found.value == 0.0 else "reached by it alone"
     return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
 
 
