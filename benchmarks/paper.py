@@ -15,7 +15,7 @@ from benchmarks.study_page import Page, write
 from hwctl.sweeps.results import Results
 
 DEVICES = ("linear", "reram-es")
-SIZES = {"mnist": (8, 1, 5)}
+SIZES = {"iris": (16, 2, 20), "wine": (16, 2, 20), "mnist": (8, 1, 5)}
 """Trials of each method, tuning seeds and reported seeds, where they are not USUAL: a run of MNIST takes long."""
 USUAL = (16, 3, 20)
 TITLE = "Momentum and adaptive rates on memristive devices"
@@ -57,9 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tasks", default="wbc,iris,wine", help=f"of {', '.join(EPOCHS)}")
     parser.add_argument("--devices", default=",".join(DEVICES))
-    parser.add_argument("--trials", type=int, help=f"of each method; default {USUAL[0]}, mnist {SIZES['mnist'][0]}")
-    parser.add_argument("--tuning-seeds", type=int, help=f"default {USUAL[1]}, mnist {SIZES['mnist'][1]}")
-    parser.add_argument("--seeds", type=int, help=f"reported; default {USUAL[2]}, mnist {SIZES['mnist'][2]}")
+    parser.add_argument("--trials", type=int, help=f"of each method; default {USUAL[0]}, but {SIZES}")
+    parser.add_argument("--tuning-seeds", type=int, help=f"default {USUAL[1]}")
+    parser.add_argument("--seeds", type=int, help=f"reported; default {USUAL[2]}")
     parser.add_argument("--results", type=Path, default=Path("paper.jsonl"))
     parser.add_argument("--workers", type=int, default=0, help="processes; 0: one a core")
     parser.add_argument("--scheduler", help="address of a Dask cluster")

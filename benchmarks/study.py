@@ -27,7 +27,7 @@ TARGET_SEEDS = 10
 AIMS = ("speed", "loss", "pulses")
 EVALUATIONS = {"iris": 4, "wine": 4, "wbc": 10, "mnist": 6}  # an epoch
 VALIDATION = {"iris": 0.25, "wine": 0.25, "wbc": 0.25, "mnist": 0.1}  # of the training rows
-EPOCHS = {"iris": (10.0, 40.0), "wine": (8.0, 30.0), "wbc": (3.0, 12.0), "mnist": (1.0, 4.0)}  # tuned as well
+EPOCHS = {"iris": (10.0, 40.0), "wine": (8.0, 30.0), "wbc": (3.0, 12.0), "mnist": (1.0, 2.0)}  # tuned as well
 RATES = {"mnist": 10.0}  # of the mean gradient of 50 samples
 Ranges = Mapping[str, tuple[float, float]]
 
