@@ -65,7 +65,7 @@ def _option(name: str, value: float) -> float | int:
     return round(1.0 - value if name in ("momentum", "decay") else value, 6)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Study:
     """All runs of one task on one device. The first method sets the target, and the others are compared with it."""
 

@@ -51,25 +51,28 @@ class Figures:
 
 
 def write(path: Path, page: Page, studies: Sequence[Study], results: Results) -> None:
-    """Write the page, and its plots beside it in images/."""
-    images, sections, summary = path.parent / "images", [], []
+    """Write the page of those studies that are complete, and its plots beside it in images/; name the others."""
+    images, stem = path.parent / "images", path.stem
+    found, missing = {}, []
     for study in studies:
-        found = {aim: figures(study, results, aim) for aim in AIMS}
-        summary += list(_summary(study, found))
-        sections += list(_section(study, results, found, path.stem, images))
-    plot = images / f"{path.stem}-speed.png"
-    study_plots.ratios(plot, {f"{s.task} on {s.device}": _ratios(s, figures(s, results, "speed")) for s in studies})
-    lines = [
-        *_head(page, path, studies),
-        "Each method against " + studies[0].methods[studies[0].base].says + ", tuned for the same:",
-        "",
-        *_table_head("task", "device", "tuned for", *SUMMARY),
-        *summary,
-        "",
-    ]
-    lines += [f"![Times as fast as {studies[0].base}](images/{plot.name})", *sections]
+        try:
+            found[study] = {aim: figures(study, results, aim) for aim in AIMS}
+        except KeyError:
+            missing.append(f"{study.task} on {study.device}")
+    if not found:
+        raise SystemExit(f"no study is complete: {', '.join(missing)}; run it without --page")
+    base = studies[0].methods[studies[0].base].says
+    plot = images / f"{stem}-speed.png"
+    study_plots.ratios(plot, {f"{s.task} on {s.device}": _ratios(s, of) for s, of in found.items()})
+    lines = [*_head(page, path, list(found)), f"Each method against {base}, tuned for the same:", ""]
+    lines += _table_head("task", "device", "tuned for", *SUMMARY)
+    lines += [row for study, of_study in found.items() for row in _summary(study, of_study)]
+    lines += ["", f"![Times as fast as {base}](images/{plot.name})"]
+    if missing:
+        lines += ["", f"Not measured yet: {', '.join(missing)}."]
+    lines += [row for study, of_study in found.items() for row in _section(study, results, of_study, stem, images)]
     path.write_text("\n".join(lines) + "\n")
-    print(f"{path}: {len(studies)} studies")
+    print(f"{path}: {len(found)} studies" + (f"; not complete: {', '.join(missing)}" if missing else ""))
 
 
 def figures(study: Study, results: Results, aim: str) -> dict[str, Figures]:
@@ -159,12 +162,16 @@ def _against(own: Figures, base: Figures) -> dict[str, str]:
     }
 
 
-def _ratios(study: Study, found: Mapping[str, Figures]) -> dict[str, Interval]:
-    rng, base = np.random.default_rng(0), found[study.base]
+def _ratios(study: Study, found: Mapping[str, Mapping[str, Figures]]) -> dict[str, dict[str, Interval]]:
+    """Return how many times as fast each method is at the target, by aim and method."""
+    rng = np.random.default_rng(0)
     return {
-        study.methods[method].says: ratio_of_medians(base.own, own.own, rng)
-        for method, own in found.items()
-        if method != study.base
+        SAYS[aim]: {
+            study.methods[method].says: ratio_of_medians(of[study.base].times["epochs"], own.times["epochs"], rng)
+            for method, own in of.items()
+            if method != study.base
+        }
+        for aim, of in found.items()
     }
 
 
