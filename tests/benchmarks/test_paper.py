@@ -37,7 +37,7 @@ def test_a_small_study_runs_goes_on_and_writes_its_page(tmp_path, monkeypatch, c
     paper.main([*SMALL, "--results", results, "--workers", "1"])
     assert "reported" in capsys.readouterr().out
     paper.main([*SMALL, "--results", results, "--workers", "1"])
-    assert capsys.readouterr().out.count(" 0 to do") == 3
+    assert capsys.readouterr().out.count(" 0 to do") == 4
     paper.main([*SMALL, "--results", results, "--page", str(tmp_path / "results.md")])
     text = (tmp_path / "results.md").read_text()
     assert "## iris on linear" in text
