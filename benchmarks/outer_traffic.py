@@ -62,6 +62,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="ecram")
     parser.add_argument("--seeds", type=int, default=3, help="reported")
+    parser.add_argument("--rates", default=",".join(map(str, RATES)), help="tried; 10 times that for sgd")
     parser.add_argument("--results", type=Path, default=Path("outer_traffic.jsonl"))
     parser.add_argument("--workers", type=int, default=0, help="processes; 0: one a core")
     parser.add_argument("--data-dir", type=Path, default=Path(os.environ.get("HWCTL_DATA", "../shared/data/mnist")))
@@ -73,11 +74,13 @@ def main() -> None:
         return [results.runs[one.key] for one in points]
 
     device, data_dir = options.device, str(options.data_dir)
-    tuned = {}
-    tuning = runs([point(kind, rate, TUNING, device, data_dir) for kind in KINDS for rate in RATES])
-    for n, kind in enumerate(KINDS):
-        found = [run["validation_accuracy"] for run in tuning[n * len(RATES) : (n + 1) * len(RATES)]]
-        tuned[kind] = RATES[int(np.argmax(found))]
+    rates = [float(rate) for rate in options.rates.split(",")]
+    tuned = dict.fromkeys(KINDS, rates[0])
+    if len(rates) > 1:
+        tuning = runs([point(kind, rate, TUNING, device, data_dir) for kind in KINDS for rate in rates])
+        for n, kind in enumerate(KINDS):
+            found = [run["validation_accuracy"] for run in tuning[n * len(rates) : (n + 1) * len(rates)]]
+            tuned[kind] = rates[int(np.argmax(found))]
     seeds = range(options.seeds)
     runs([point(kind, tuned[kind], seed, device, data_dir) for kind in KINDS for seed in seeds])
     reported = {kind: runs([point(kind, tuned[kind], seed, device, data_dir) for seed in seeds]) for kind in KINDS}
