@@ -208,8 +208,8 @@ def _table(study: Study, found: Mapping[str, Figures]) -> Iterator[str]:
         yield _row(
             study.methods[method].says, _number(fast), against["speed"], less, _number(median_of(own.own)),
             against["own"], int(np.isinf(own.times["epochs"]).sum()), _number(median_of(own.times["pulses"])), worst,
-            f"{_number(1e3 * median_of(own.times['array_seconds']))} ms",
-            *([f"{_number(median_of(own.times['link_bytes']) / 1024)} KiB"] if traffic else []),
+            _number(1e3 * median_of(own.times["array_seconds"]), " ms"),
+            *([_number(median_of(own.times["link_bytes"]) / 1024, " KiB")] if traffic else []),
             f"{own.accuracy.mean():.2f}%", _number(own.pulses), _number(own.worst),
         )  # fmt: skip
 
@@ -240,7 +240,7 @@ def _ratio(found: Interval) -> str:
     return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
 
 
-def _number(value: float) -> str:
+def _number(value: float, unit: str = "") -> str:
     if np.isinf(value):
         return "not reached"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return (f"{value:,.0f}" if value >= 100 else f"{value:.3g}") + unit
