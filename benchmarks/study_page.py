@@ -48,6 +48,8 @@ class Figures:
     """Median of all pulses of a run."""
     worst: float
     """Median of the pulses of a run's worst cell."""
+    traffic: bool
+    """Whether bytes were counted."""
 
 
 def write(path: Path, page: Page, studies: Sequence[Study], results: Results) -> None:
@@ -91,6 +93,7 @@ def figures(study: Study, results: Results, aim: str) -> dict[str, Figures]:
             100 * np.array([run["test_accuracy"] for run in runs]),
             float(np.median([_pulses(run) for run in runs])),
             float(np.median([run["pulses_max_cell"] for run in runs])),
+            any(run["link_bytes"] > 0 for run in runs),
         )
     return found
 
@@ -192,8 +195,7 @@ def _section(
 
 
 def _table(study: Study, found: Mapping[str, Figures]) -> Iterator[str]:
-    moved = [own.times.get("link_bytes", np.zeros(1)) for own in found.values()]
-    traffic = any(((bytes_ > 0) & np.isfinite(bytes_)).any() for bytes_ in moved)
+    traffic = any(own.traffic for own in found.values())
     yield from _table_head(
         "method", "epochs to the target", "times as fast", "less time", "own target", "times as fast", "censored",
         "pulses to the target", "worst cell at the target", "array time", *(["traffic"] if traffic else []),
