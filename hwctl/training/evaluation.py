@@ -23,7 +23,8 @@ class Evaluation:
         """Take a network and the rows that it is to be measured on."""
         self._network, self._data = network, data
         self._test_x = with_bias(data.test_x)
-        self._validation_x = None if data.validation_x is None else with_bias(data.validation_x)
+        kept = data.validation_x, data.validation_y
+        self._validation = None if kept[0] is None or kept[1] is None else (with_bias(kept[0]), kept[1])
         self._wanted = np.eye(data.classes)
         self.trace: list[Metrics] = []
         """Rows of `record`."""
@@ -34,33 +35,35 @@ class Evaluation:
 
     def at_epoch(self, counter: Counter, *, last: bool) -> Metrics:
         """Return the metrics of an epoch's end; `last`: of the run."""
-        if (found := self._validated(counter)) is None:
+        if self._validation is None:
             return {"test_accuracy": self.test_accuracy()}
         with self._apart(counter):
+            loss, accuracy = self.measure(*self._validation)
             tested = self.test_accuracy() if last else float("nan")
-        return {"validation_loss": found[0], "validation_accuracy": found[1], "test_accuracy": tested}
+        return {"validation_loss": loss, "validation_accuracy": accuracy, "test_accuracy": tested}
 
     def record(self, counter: Counter, epochs: float) -> None:
         """Add to the trace what the rows kept back say after so many epochs, and what training took until then.
 
         pulses, pulses_max_cell, array_seconds and link_bytes are those of training: evaluations are not counted.
         """
-        before = counter.totals(0.0)
-        driven = before.array_seconds - self.array_seconds
+        if self._validation is None:
+            return
+        before, apart = counter.totals(0.0), (self.array_seconds, self.link_bytes)
         with self._apart(counter):
             worst = counter.worst_cell()
-        if (found := self._validated(counter)) is not None:
-            self.trace.append(
-                {
-                    "epochs": epochs,
-                    "validation_loss": found[0],
-                    "validation_accuracy": found[1],
-                    "pulses": before.pulses_set + before.pulses_reset,
-                    "pulses_max_cell": worst,
-                    "array_seconds": driven,
-                    "link_bytes": before.link_bytes - self.link_bytes,
-                }
-            )
+            loss, accuracy = self.measure(*self._validation)
+        self.trace.append(
+            {
+                "epochs": epochs,
+                "validation_loss": loss,
+                "validation_accuracy": accuracy,
+                "pulses": before.pulses_set + before.pulses_reset,
+                "pulses_max_cell": worst,
+                "array_seconds": before.array_seconds - apart[0],
+                "link_bytes": before.link_bytes - apart[1],
+            }
+        )
 
     def test_accuracy(self) -> float:
         """Return the share of test rows that the network on the array classifies rightly."""
@@ -72,13 +75,6 @@ class Evaluation:
         output = np.concatenate([self._network.forward(x[part]).output for part in parts])
         losses = self._network.loss.value(output, self._wanted[labels])
         return float(losses.mean()), float((output.argmax(axis=1) == labels).mean())
-
-    def _validated(self, counter: Counter) -> tuple[float, float] | None:
-        labels = self._data.validation_y
-        if self._validation_x is None or labels is None:
-            return None
-        with self._apart(counter):
-            return self.measure(self._validation_x, labels)
 
     @contextmanager
     def _apart(self, counter: Counter) -> Iterator[None]:
