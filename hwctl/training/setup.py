@@ -53,16 +53,6 @@ def _all_shapes(config: TrainConfig) -> list[tuple[int, int]]:
     return shapes * schedules.get(config.schedule).arrays
 
 
-def schedule_options(config: TrainConfig) -> schedules.Options:
-    """Return what a schedule has to know of a run."""
-    return schedules.Options(
-        fire_threshold=config.fire_threshold,
-        momentum=config.momentum if config.optimizer == "momentum" else 0.0,
-        **{name: getattr(config, name) for name in
-           ("replay", "replay_draws", "rank", "hold", "transfer_every", "transfer_rate", "zero_shift")},
-    )  # fmt: skip
-
-
 def resolve(config: TrainConfig) -> TrainConfig:
     """Return the configuration with all that is left to us decided, so that it can be run again.
 

@@ -22,7 +22,7 @@ from hwctl.training.ensemble import Copies
 from hwctl.training.evaluation import Evaluation, Metrics
 from hwctl.training.moves import Mover
 from hwctl.training.network import Network, gradients, with_bias
-from hwctl.training.setup import build, layer_sizes, schedule_options, start_weights
+from hwctl.training.setup import build, layer_sizes, start_weights
 from hwctl.training.tasks.dataset import Dataset
 
 Floats = NDArray[np.float64]
@@ -75,7 +75,7 @@ class Trainer:
             )
         if not kind.counted and config.pulse_budget is not None:
             raise BadInput(f"schedule '{kind.name}' knows no pulse budget of a cell; take another schedule")
-        self.schedule = kind(self.movers, schedule_options(config), self._rng, built[layers:])
+        self.schedule = kind(self.movers, config, self._rng, built[layers:])
         self._train_x = with_bias(data.train_x)
         self._wanted = np.eye(data.classes)
         self.progress = Progress()

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from hwctl.errors import BadInput
-from hwctl.training.schedules.base import Options, Schedule
+from hwctl.training.schedules.base import Schedule
 from hwctl.training.schedules.dense import Accumulate, Cell, Sign
 from hwctl.training.schedules.events import Outer
 from hwctl.training.schedules.lowrank import LowRank
 from hwctl.training.schedules.tikitaka import TikiTaka
 from hwctl.training.schedules.verify import Verify
 
-__all__ = ["SCHEDULES", "Options", "Schedule", "get"]
+__all__ = ["SCHEDULES", "Schedule", "get"]
 
 SCHEDULES: Mapping[str, type[Schedule]] = MappingProxyType(
     {kind.name: kind for kind in (Accumulate, Cell, LowRank, Outer, Sign, TikiTaka, Verify)}

@@ -2,40 +2,16 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwctl.errors import BadInput
+from hwctl.training.config import TrainConfig
 from hwctl.training.moves import Mover
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Options:
-    """Options of all schedules; each looks at its own."""
-
-    fire_threshold: float = 10.0
-    """Pulse quanta that must be due before `accumulate` touches a weight."""
-    momentum: float = 0.0
-    """Of the events of `outer`, 0 to below 1."""
-    replay: int = 8
-    """Updates that `outer` sends again with momentum."""
-    replay_draws: int = 0
-    """Of them sent with each update, drawn at random; 0: all."""
-    rank: int = 1
-    """Events that `low-rank` sends of a layer at a time."""
-    hold: int = 8
-    """Updates that `low-rank` adds up before it sends."""
-    transfer_every: int = 1
-    """Updates between two rows that `tiki-taka` reads of its second array."""
-    transfer_rate: float = 0.1
-    """Share of a reading that `tiki-taka` adds to what is due."""
-    zero_shift: int = 500
-    """Pairs of SET and RESET that bring each cell of the second array to its symmetry point."""
 
 
 class Schedule(ABC):
@@ -54,13 +30,16 @@ class Schedule(ABC):
     def __init__(
         self,
         movers: Sequence[Mover],
-        options: Options,
+        config: TrainConfig,
         rng: np.random.Generator,
         beside: Sequence[Mover] = (),
     ) -> None:
-        """Take each layer's mover, and those of a second array where it needs one. rng: draws of roundings."""
+        """Take each layer's mover, and those of a second array where it needs one.
+
+        config: each schedule looks at its own options. rng: draws of roundings.
+        """
         self.movers, self.beside = list(movers), list(beside)
-        self.options = options
+        self.config = config
         self.rng = rng
         #: What could not be carried out yet, in S.
         self.remainders = [np.zeros((m.layer.rows, m.layer.outputs)) for m in movers]
@@ -78,6 +57,13 @@ class Schedule(ABC):
         inputs: (events, inputs + 1) a layer; deltas: (events, outputs) a layer.
         """
         raise BadInput(f"schedule '{self.name}' takes dense changes, no events")
+
+    def fire(self, n: int, rows: NDArray[np.int64], outputs: NDArray[np.int64]) -> None:
+        """Carry out what is due on weights (rows, outputs) of layer n, each (weights,)."""
+        wanted = self.remainders[n][rows, outputs]
+        change = self.movers[n].move_weights(rows, outputs, wanted)
+        # Where nothing could be done, as at a bound, the wish is dropped: it would be due for ever.
+        self.remainders[n][rows, outputs] = np.where(change == 0.0, 0.0, wanted - change)
 
     def state(self) -> dict[str, NDArray[np.float64]]:
         """Return what a checkpoint has to keep beside the remainders."""

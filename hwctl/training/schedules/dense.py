@@ -20,13 +20,10 @@ class Accumulate(Dense):
         for n, mover in enumerate(self.movers):
             remainder = self.remainders[n]
             np.add(remainder, wishes[n] * mover.layer.k, out=remainder)
-            due = np.abs(remainder) >= self.options.fire_threshold * mover.layer.model.quantum
+            due = np.abs(remainder) >= self.config.fire_threshold * mover.layer.model.quantum
             rows, outputs = np.nonzero(due)
             if rows.size:
-                wanted = remainder[rows, outputs]
-                change = mover.move_weights(rows, outputs, wanted)
-                # Where nothing could be done, as at a bound, the wish is dropped: it would be due for ever.
-                remainder[rows, outputs] = np.where(change == 0.0, 0.0, wanted - change)
+                self.fire(n, rows, outputs)
 
 
 class Cell(Dense):

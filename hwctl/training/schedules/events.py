@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from hwctl.errors import BadInput
 from hwctl.protocol.codes import MAX_SLOTS
+from hwctl.training.config import TrainConfig
 from hwctl.training.kernels import BIDIRECTIONAL, FIXED_REFERENCE, MAX_REPEATS, SET_ONLY, outer_events
 from hwctl.training.moves import Mover
-from hwctl.training.schedules.base import Options, Schedule
+from hwctl.training.schedules.base import Schedule
 from hwctl.training.schedules.replay import Replay
 
 Floats = NDArray[np.float64]
@@ -67,12 +68,13 @@ class Outer(Schedule):
     optimizers = ("sgd", "momentum")
 
     def __init__(
-        self, movers: Sequence[Mover], options: Options, rng: np.random.Generator, beside: Sequence[Mover] = ()
+        self, movers: Sequence[Mover], config: TrainConfig, rng: np.random.Generator, beside: Sequence[Mover] = ()
     ) -> None:
         """Take each layer's mover; see Schedule."""
-        super().__init__(movers, options, rng, beside)
+        super().__init__(movers, config, rng, beside)
         shapes = [(m.layer.rows, m.layer.outputs) for m in movers]
-        self.replay = Replay(shapes, options.momentum, options.replay, options.replay_draws)
+        momentum = config.momentum if config.optimizer == "momentum" else 0.0
+        self.replay = Replay(shapes, momentum, config.replay, config.replay_draws)
 
     def apply_events(self, inputs: Sequence[Floats], deltas: Sequence[Floats], rate: float) -> None:
         """Change each layer's weights by -rate * inputs^T deltas, event by event, and by replayed momentum."""

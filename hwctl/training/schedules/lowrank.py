@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from hwctl.training.config import TrainConfig
 from hwctl.training.kernels import UNIT
 from hwctl.training.moves import Mover
-from hwctl.training.schedules.base import Dense, Options
+from hwctl.training.schedules.base import Dense
 from hwctl.training.schedules.events import Events, send
 
 Floats = NDArray[np.float64]
@@ -24,11 +25,11 @@ class LowRank(Dense):
     counted = False
 
     def __init__(
-        self, movers: Sequence[Mover], options: Options, rng: np.random.Generator, beside: Sequence[Mover] = ()
+        self, movers: Sequence[Mover], config: TrainConfig, rng: np.random.Generator, beside: Sequence[Mover] = ()
     ) -> None:
         """Take each layer's mover; see Schedule."""
-        super().__init__(movers, options, rng, beside)
-        self._ranks = [min(options.rank, m.layer.rows, m.layer.outputs) for m in movers]
+        super().__init__(movers, config, rng, beside)
+        self._ranks = [min(config.rank, m.layer.rows, m.layer.outputs) for m in movers]
         self._factors = [rng.standard_normal((m.layer.outputs, r)) for m, r in zip(movers, self._ranks, strict=True)]
         self._held = 0
 
@@ -37,7 +38,7 @@ class LowRank(Dense):
         for n, mover in enumerate(self.movers):
             self.remainders[n] += wishes[n] * mover.layer.k
         self._held += 1
-        if self._held < self.options.hold:
+        if self._held < self.config.hold:
             return
         self._held = 0
         for n, mover in enumerate(self.movers):

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwctl.errors import BadInput
+from hwctl.training.config import TrainConfig
 from hwctl.training.moves import Mover
-from hwctl.training.schedules.base import Options, Schedule
+from hwctl.training.schedules.base import Schedule
 from hwctl.training.schedules.events import send
 
 Floats = NDArray[np.float64]
@@ -33,10 +34,10 @@ class TikiTaka(Schedule):
     optimizers = ("sgd",)
 
     def __init__(
-        self, movers: Sequence[Mover], options: Options, rng: np.random.Generator, beside: Sequence[Mover] = ()
+        self, movers: Sequence[Mover], config: TrainConfig, rng: np.random.Generator, beside: Sequence[Mover] = ()
     ) -> None:
         """Take each layer's mover and that of its second array; see Schedule."""
-        super().__init__(movers, options, rng, beside)
+        super().__init__(movers, config, rng, beside)
         if movers[0].layer.model.symmetry_point is None:
             raise BadInput(
                 "schedule 'tiki-taka' needs cells whose SET and RESET steps cancel somewhere within their range, which "
@@ -47,29 +48,26 @@ class TikiTaka(Schedule):
 
     def prepare(self) -> None:
         """Zero-shift the second array."""
-        self._zeros = [zero_shift(mover, self.options.zero_shift) for mover in self.beside]
+        self._zeros = [zero_shift(mover, self.config.zero_shift) for mover in self.beside]
 
     def apply_events(self, inputs: Sequence[Floats], deltas: Sequence[Floats], rate: float) -> None:
         """Send the events to the second array; now and then, read a row of it and move the weights."""
         for mover, x, delta in zip(self.beside, inputs, deltas, strict=True):
             send(mover, x, delta, -rate)
         self._updates += 1
-        if self._updates % self.options.transfer_every == 0:
+        if self._updates % self.config.transfer_every == 0:
             for n in range(len(self.movers)):
                 self._transfer(n)
 
     def _transfer(self, n: int) -> None:
-        mover, layer, remainder = self.movers[n], self.beside[n].layer, self.remainders[n]
-        row = self._updates // self.options.transfer_every % layer.rows
+        layer, remainder = self.beside[n].layer, self.remainders[n]
+        row = self._updates // self.config.transfer_every % layer.rows
         read = layer.differences(row, self.beside[n].averages) - self._zeros[n][row]
         # What saturated says nothing.
-        remainder[row] += self.options.transfer_rate * np.nan_to_num(read)
-        (outputs,) = np.nonzero(np.abs(remainder[row]) >= mover.layer.model.quantum)
+        remainder[row] += self.config.transfer_rate * np.nan_to_num(read)
+        (outputs,) = np.nonzero(np.abs(remainder[row]) >= self.movers[n].layer.model.quantum)
         if outputs.size:
-            wanted = remainder[row, outputs]
-            change = mover.move_weights(np.full(outputs.size, row), outputs, wanted)
-            # Where nothing could be done, as at a bound, the wish is dropped: it would be due for ever.
-            remainder[row, outputs] = np.where(change == 0.0, 0.0, wanted - change)
+            self.fire(n, np.full(outputs.size, row), outputs)
 
     def state(self) -> dict[str, Floats]:
         """Return the symmetry points, and how often was updated."""

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwctl.training import schedules
+from hwctl.training.config import TrainConfig
 from hwctl.training.schedules.events import send
 from hwctl.training.schedules.lowrank import expected, factors
 
@@ -14,7 +15,7 @@ ROWS, OUTPUTS = 8, 5
 
 def schedule_of(lab, rank=1, hold=1, device="linear", policy="bidirectional", seed=0):
     mover = lab.mover(device, policy=policy, rows=ROWS, outputs=OUTPUTS)
-    return schedules.get("low-rank")([mover], schedules.Options(rank=rank, hold=hold), np.random.default_rng(seed))
+    return schedules.get("low-rank")([mover], TrainConfig(rank=rank, hold=hold), np.random.default_rng(seed))
 
 
 def in_quanta(schedule, numbers):

@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from hwctl.errors import BadInput
 from hwctl.training import schedules
+from hwctl.training.config import TrainConfig
 from hwctl.training.schedules import SCHEDULES
 
 ROWS, OUTPUTS = 6, 4
@@ -17,7 +18,9 @@ THRESHOLD = 10.0
 def schedule_of(lab, name, device="linear", policy="fixed-reference", seed=0, **options):
     """Return a schedule on one layer. With a fixed reference one quantum is one pulse of one linear cell."""
     mover = lab.mover(device, policy=policy, rows=ROWS, outputs=OUTPUTS, **options)
-    return schedules.get(name)([mover], schedules.Options(fire_threshold=THRESHOLD), np.random.default_rng(seed))
+    return schedules.get(name)(
+        [mover], TrainConfig(optimizer="sgd", fire_threshold=THRESHOLD), np.random.default_rng(seed)
+    )
 
 
 def layer_of(schedule):
@@ -260,7 +263,7 @@ def scatter(cells):
 def after_zero_mean_pulses(lab, device, events_sent):
     """Return conductances before and after as many SET as RESET pulses, in random order."""
     mover = lab.mover(device, rows=20, outputs=15, change=scatter)
-    schedule = schedules.get("outer")([mover], schedules.Options(), np.random.default_rng(0))
+    schedule = schedules.get("outer")([mover], TrainConfig(optimizer="sgd"), np.random.default_rng(0))
     before, rng = lab.true_matrix(mover.layer), np.random.default_rng(1)
     for _ in range(events_sent // 50):
         signs = rng.choice([-1.0, 1.0], (50, 15))

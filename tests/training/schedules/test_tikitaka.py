@@ -5,6 +5,7 @@ import pytest
 
 from hwctl.errors import BadInput
 from hwctl.training import schedules
+from hwctl.training.config import TrainConfig
 from hwctl.training.schedules.tikitaka import zero_shift
 
 ROWS, OUTPUTS = 6, 4
@@ -13,7 +14,7 @@ ROWS, OUTPUTS = 6, 4
 def schedule_of(lab, device="tiox-passive", **options):
     movers = [lab.mover(device, rows=ROWS, outputs=OUTPUTS) for _ in range(2)]
     kind = schedules.get("tiki-taka")
-    return kind(movers[:1], schedules.Options(**options), np.random.default_rng(0), movers[1:])
+    return kind(movers[:1], TrainConfig(**options), np.random.default_rng(0), movers[1:])
 
 
 def rate_for(schedule, pulses):
