@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.traffic import UpdateTraffic
+from benchmarks.traffic import with_traffic
 from hwctl.sweeps import workers
-from hwctl.sweeps.point import Point, measure
+from hwctl.sweeps.point import Point
 from hwctl.sweeps.results import Results
 from hwctl.sweeps.statistics import mean_difference
 from hwctl.training.config import TrainConfig
@@ -34,11 +34,6 @@ BASE = "cell, momentum"
 RATES = (0.002, 0.005)  # 10 times that for sgd, which has no momentum of 0.9
 TUNING = 1000  # seed
 VALIDATION = 0.5  # 30,000 rows are trained on
-
-
-def with_traffic(config: TrainConfig) -> dict[str, Any]:
-    """Train once; link_bytes are those of UpdateTraffic."""
-    return measure(config, [UpdateTraffic])
 
 
 def point(kind: str, rate: float, seed: int, device: str, data_dir: str) -> Point:

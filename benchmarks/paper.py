@@ -8,9 +8,8 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-from benchmarks.study import EPOCHS, Method, Ranges, Study, run
+from benchmarks.study import EPOCHS, Method, Ranges, Study, arguments, run
 from benchmarks.study_page import Page, write
 from hwctl.sweeps.results import Results
 
@@ -52,7 +51,7 @@ METHODS: Mapping[str, Method] = {
 """The last one is what a circuit does that keeps nothing between updates, as that of Soudry et al. (TNNLS 2015)."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(given: Sequence[str] | None = None) -> None:
     """Run studies, or write their page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tasks", default="wbc,iris,wine", help=f"of {', '.join(EPOCHS)}")
@@ -60,14 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--trials", type=int, help=f"of each method; default {USUAL[0]}, but {SIZES}")
     parser.add_argument("--tuning-seeds", type=int, help=f"default {USUAL[1]}")
     parser.add_argument("--seeds", type=int, help=f"reported; default {USUAL[2]}")
-    parser.add_argument("--results", type=Path, default=Path("paper.jsonl"))
-    parser.add_argument("--workers", type=int, default=0, help="processes; 0: one a core")
-    parser.add_argument("--scheduler", help="address of a Dask cluster")
-    parser.add_argument("--page", type=Path, help="write this page of the results, and run nothing")
-    options = parser.parse_args(arguments)
-    given = options.trials, options.tuning_seeds, options.seeds
+    arguments(parser, "paper.jsonl")
+    options = parser.parse_args(given)
+    sizes = options.trials, options.tuning_seeds, options.seeds
     studies = [
-        Study(METHODS, task, device, *(own or usual for own, usual in zip(given, SIZES.get(task, USUAL), strict=True)))
+        Study(METHODS, task, device, *(own or usual for own, usual in zip(sizes, SIZES.get(task, USUAL), strict=True)))
         for task in options.tasks.split(",")
         for device in options.devices.split(",")
     ]

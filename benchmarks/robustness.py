@@ -20,10 +20,10 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from benchmarks.calibrated_run import CalibratedPoint, measure_calibrated
+from benchmarks.study import arguments
 from hwctl.sweeps import workers
 from hwctl.sweeps.point import Point, measure
 from hwctl.sweeps.results import Results
@@ -151,7 +151,7 @@ def names(given: str, known: Mapping[str, Any]) -> tuple[str, ...]:
     return found
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(given: Sequence[str] | None = None) -> None:
     """Run studies, or write their page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tasks", default="wbc", help="joined by commas")
@@ -162,11 +162,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--epochs", type=int, help="default: the task's own")
-    parser.add_argument("--results", type=Path, default=Path("robustness.jsonl"))
-    parser.add_argument("--workers", type=int, default=0, help="processes; 0: one a core")
-    parser.add_argument("--scheduler", help="address of a Dask cluster")
-    parser.add_argument("--page", type=Path, help="write this page of the results, and run nothing")
-    options = parser.parse_args(arguments)
+    arguments(parser, "robustness.jsonl")
+    options = parser.parse_args(given)
     studies = [
         Study(task, options.device, options.axes, options.variants, options.seeds, options.epochs)
         for task in options.tasks.split(",")

@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.robustness import AXES, VARIANTS, Axis, Study
 from benchmarks.study_page import commit
+from benchmarks.study_plots import plt, save
 from hwctl import __version__
 from hwctl.errors import SweepError
 from hwctl.sweeps.results import Results
@@ -102,11 +103,6 @@ def _interval(found: Interval, form: str) -> str:
 
 
 def _plot(path: Path, axis: Axis, study: Study, runs: Runs) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
     rng = np.random.default_rng(0)
     figure, plotted = plt.subplots(figsize=(7, 4), layout="constrained")
     places = np.arange(len(axis.levels))
@@ -122,6 +118,4 @@ def _plot(path: Path, axis: Axis, study: Study, runs: Runs) -> None:
     plotted.set_ylabel("Test accuracy, % (mean, 95% interval)")
     plotted.grid(visible=True, alpha=0.3)
     plotted.legend(fontsize=8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    save(figure, path)

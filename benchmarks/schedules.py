@@ -9,16 +9,12 @@ the network takes as many bytes under each schedule.
 
 import argparse
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 from benchmarks.paper import FIRE, FORGET
-from benchmarks.study import EPOCHS, Method, Study, run
+from benchmarks.study import EPOCHS, Method, Study, arguments, run
 from benchmarks.study_page import Page, write
-from benchmarks.traffic import UpdateTraffic
-from hwctl.sweeps.point import measure
+from benchmarks.traffic import with_traffic
 from hwctl.sweeps.results import Results
-from hwctl.training.config import TrainConfig
 
 RATE = {"rate": (0.001, 0.1)}
 METHODS: Mapping[str, Method] = {
@@ -55,12 +51,7 @@ the network not. Pulses, wear and array time include what a second array takes.
 """
 
 
-def with_traffic(config: TrainConfig) -> dict[str, Any]:
-    """Train once; link_bytes are those of UpdateTraffic."""
-    return measure(config, [UpdateTraffic])
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(given: Sequence[str] | None = None) -> None:
     """Run studies, or write their page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--task", default="wbc", help=f"of {', '.join(EPOCHS)}")
@@ -68,16 +59,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--trials", type=int, default=10, help="of each schedule")
     parser.add_argument("--tuning-seeds", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=10, help="reported")
-    parser.add_argument("--results", type=Path, default=Path("schedules.jsonl"))
-    parser.add_argument("--workers", type=int, default=0, help="processes; 0: one a core")
-    parser.add_argument("--scheduler", help="address of a Dask cluster")
-    parser.add_argument("--page", type=Path, help="write this page of the results, and run nothing")
-    options = parser.parse_args(arguments)
+    arguments(parser, "schedules.jsonl")
+    options = parser.parse_args(given)
     sizes = options.trials, options.tuning_seeds, options.seeds
     studies = [Study(METHODS, options.task, device, *sizes) for device in options.devices.split(",")]
     results = Results(options.results)
     if options.page:
-        command = f"python -m benchmarks.schedules --task {options.task} --devices {options.devices}"
+        command = (
+            f"python -m benchmarks.schedules --task {options.task} --devices {options.devices} --trials {sizes[0]} "
+            f"--tuning-seeds {sizes[1]} --seeds {sizes[2]}"
+        )
         write(options.page, Page(TITLE, ABOUT, command), studies, results)
         return
     for one in studies:

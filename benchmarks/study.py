@@ -10,8 +10,10 @@ that was at the target with the fewest pulses. Runs that never reach it are cens
 the last epoch.
 """
 
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -144,9 +146,8 @@ class Study:
         still = {"optimizer": "sgd", "rate": 1e-9, "epochs": 1}
         return [self.point(self.base, still, REPORTED + n, "start") for n in range(self.seeds)]
 
-    def reported_of(self, results: Results, method: str, aim: str) -> list[dict[str, Any]]:
-        """Return the reported runs of a method. Raises KeyError where one is missing."""
-        options = self.chosen(results)[method, aim]
+    def reported_of(self, results: Results, method: str, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the reported runs of a method's trial. Raises KeyError where one is missing."""
         points = (self.point(method, options, REPORTED + n, "reported") for n in range(self.seeds))
         return [results.runs[point.key] for point in points]
 
@@ -155,6 +156,14 @@ class Study:
         for (method, _), options in self.chosen(results).items():
             for n in range(self.seeds):
                 yield self.point(method, options, REPORTED + n, "reported")
+
+
+def arguments(parser: ArgumentParser, results: str) -> None:
+    """Add the options that benchmarks of studies share. results: default of the file."""
+    parser.add_argument("--results", type=Path, default=Path(results))
+    parser.add_argument("--workers", type=int, default=0, help="processes; 0: one a core")
+    parser.add_argument("--scheduler", help="address of a Dask cluster")
+    parser.add_argument("--page", type=Path, help="write this page of the results, and run nothing")
 
 
 def final_loss(run: Mapping[str, Any]) -> float:

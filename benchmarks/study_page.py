@@ -34,8 +34,9 @@ class Page:
 
 @dataclass(frozen=True)
 class Figures:
-    """What the reported runs of a method come to beside those of the first one, at one aim."""
+    """What the reported runs of a method come to, at one aim."""
 
+    runs: list[dict[str, Any]]
     times: Mapping[str, Floats]
     """(seeds,) until the target by clock: epochs, pulses, pulses_max_cell, array_seconds and so on."""
     training: Floats
@@ -44,12 +45,19 @@ class Figures:
     """(seeds,) epochs until the loss that the first method, tuned for loss, ends with on the same seed."""
     accuracy: Floats
     """(seeds,) %"""
-    pulses: float
-    """Median of all pulses of a run."""
-    worst: float
-    """Median of the pulses of a run's worst cell."""
-    traffic: bool
-    """Whether bytes were counted."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the runs of a study come to."""
+
+    target: float
+    chosen: Mapping[tuple[str, str], Mapping[str, Any]]
+    """Options by (method, aim)."""
+    by_aim: Mapping[str, Mapping[str, Figures]]
+    """By aim and method."""
+    against: Mapping[str, Mapping[str, Mapping[str, Interval]]]
+    """By aim and method: how many times sooner than the first one, or for accuracy how much more."""
 
 
 def write(path: Path, page: Page, studies: Sequence[Study], results: Results) -> None:
@@ -58,7 +66,7 @@ def write(path: Path, page: Page, studies: Sequence[Study], results: Results) ->
     found, missing = {}, []
     for study in studies:
         try:
-            found[study] = {aim: figures(study, results, aim) for aim in AIMS}
+            found[study] = found_in(study, results)
         except KeyError:
             missing.append(f"{study.task} on {study.device}")
     if not found:
@@ -72,30 +80,37 @@ def write(path: Path, page: Page, studies: Sequence[Study], results: Results) ->
     lines += ["", f"![Times as fast as {base}](images/{plot.name})"]
     if missing:
         lines += ["", f"Not measured yet: {', '.join(missing)}."]
-    lines += [row for study, of_study in found.items() for row in _section(study, results, of_study, stem, images)]
+    lines += [row for study, of_study in found.items() for row in _section(study, of_study, stem, images)]
     path.write_text("\n".join(lines) + "\n")
     print(f"{path}: {len(found)} studies" + (f"; not complete: {', '.join(missing)}" if missing else ""))
 
 
-def figures(study: Study, results: Results, aim: str) -> dict[str, Figures]:
-    """Return what the reported runs come to, by method."""
-    target, found = study.target(results), {}
+def found_in(study: Study, results: Results) -> Found:
+    """Return what the runs of a study come to. Raises KeyError where one is missing."""
+    target, chosen = study.target(results), study.chosen(results)
     start = np.array([_pulses(results.runs[point.key]) for point in study.starts()])
-    ends = [final_loss(run) for run in study.reported_of(results, study.base, "loss")]
-    for method in study.methods:
-        runs = study.reported_of(results, method, aim)
-        clocks = [clock for clock in runs[0]["trace"] if not clock.startswith("validation")]
-        times = {clock: np.array([epochs_to(run, target, clock) for run in runs]) for clock in clocks}
-        found[method] = Figures(
-            times,
-            times["pulses"] - start,
-            np.array([epochs_to(run, end) for run, end in zip(runs, ends, strict=True)]),
-            100 * np.array([run["test_accuracy"] for run in runs]),
-            float(np.median([_pulses(run) for run in runs])),
-            float(np.median([run["pulses_max_cell"] for run in runs])),
-            any(run["link_bytes"] > 0 for run in runs),
-        )
-    return found
+    ends = [final_loss(run) for run in study.reported_of(results, study.base, chosen[study.base, "loss"])]
+    by_aim: dict[str, dict[str, Figures]] = {aim: {} for aim in AIMS}
+    for (method, aim), options in chosen.items():
+        runs = study.reported_of(results, method, options)
+        by_aim[aim][method] = _figures(runs, target, ends, start)
+    return Found(
+        target, chosen, by_aim,
+        {aim: {m: _against(own, of[study.base]) for m, own in of.items() if m != study.base}
+         for aim, of in by_aim.items()},
+    )  # fmt: skip
+
+
+def _figures(runs: list[dict[str, Any]], target: float, ends: Sequence[float], start: Floats) -> Figures:
+    clocks = [clock for clock in runs[0]["trace"] if not clock.startswith("validation")]
+    times = {clock: np.array([epochs_to(run, target, clock) for run in runs]) for clock in clocks}
+    return Figures(
+        runs,
+        times,
+        times["pulses"] - start,
+        np.array([epochs_to(run, end) for run, end in zip(runs, ends, strict=True)]),
+        100 * np.array([run["test_accuracy"] for run in runs]),
+    )
 
 
 def _pulses(run: Mapping[str, Any]) -> int:
@@ -141,61 +156,52 @@ def commit() -> str:
 
 SUMMARY = ("method", "times as fast", "to each seed's own target", "times fewer pulses to the target",
            "of training alone", "times less wear of the worst cell", "test accuracy minus")  # fmt: skip
+SOONER = "speed", "own", "pulses", "training", "wear"
 
 
-def _summary(study: Study, found: Mapping[str, Mapping[str, Figures]]) -> Iterator[str]:
+def _summary(study: Study, found: Found) -> Iterator[str]:
     for aim in AIMS:
-        for method in list(study.methods)[1:]:
-            cells = _against(found[aim][method], found[aim][study.base])
-            yield _row(study.task, study.device, aim, study.methods[method].says, *cells.values())
+        for method, against in found.against[aim].items():
+            sooner = [_ratio(against[name]) if name in against else "" for name in SOONER]
+            yield _row(study.task, study.device, aim, study.methods[method].says, *sooner, _signed(against["accuracy"]))
 
 
-def _against(own: Figures, base: Figures) -> dict[str, str]:
+def _against(own: Figures, base: Figures) -> dict[str, Interval]:
     rng = np.random.default_rng(0)
-    apart = mean_difference(own.accuracy, base.accuracy, rng)
-    return {
-        "speed": _ratio(ratio_of_medians(base.times["epochs"], own.times["epochs"], rng)),
-        "own": _ratio(ratio_of_medians(base.own, own.own, rng)),
-        "pulses": _ratio(ratio_of_medians(base.times["pulses"], own.times["pulses"], rng)),
-        "training": _ratio(ratio_of_medians(base.training, own.training, rng)),
-        "wear": _ratio(ratio_of_medians(base.times["pulses_max_cell"], own.times["pulses_max_cell"], rng))
-        if "pulses_max_cell" in own.times
-        else "",
-        "accuracy": f"{apart.value:+.2f} ({apart.low:+.2f} to {apart.high:+.2f})",
+    return {"accuracy": mean_difference(own.accuracy, base.accuracy, rng)} | {
+        name: ratio_of_medians(slow, fast, rng)
+        for name, slow, fast in zip(SOONER, _sooner(base), _sooner(own), strict=True)
+        if slow is not None and fast is not None
     }
 
 
-def _ratios(study: Study, found: Mapping[str, Mapping[str, Figures]]) -> dict[str, dict[str, Interval]]:
+def _sooner(of: Figures) -> tuple[Floats | None, ...]:
+    """Return the times and costs of SOONER; None where a run has not kept one."""
+    return of.times["epochs"], of.own, of.times["pulses"], of.training, of.times.get("pulses_max_cell")
+
+
+def _ratios(study: Study, found: Found) -> dict[str, dict[str, Interval]]:
     """Return how many times as fast each method is at the target, by aim and method."""
-    rng = np.random.default_rng(0)
     return {
-        SAYS[aim]: {
-            study.methods[method].says: ratio_of_medians(of[study.base].times["epochs"], own.times["epochs"], rng)
-            for method, own in of.items()
-            if method != study.base
-        }
-        for aim, of in found.items()
+        SAYS[aim]: {study.methods[method].says: against["speed"] for method, against in of.items()}
+        for aim, of in found.against.items()
     }
 
 
-def _section(
-    study: Study, results: Results, found: Mapping[str, Mapping[str, Figures]], stem: str, images: Path
-) -> Iterator[str]:
-    target, chosen = study.target(results), study.chosen(results)
-    yield from ("", f"## {study.task} on {study.device}", "", f"Target: a validation loss of {target:.4f}.")
-    for aim in AIMS:
-        runs = {method: study.reported_of(results, method, aim) for method in study.methods}
+def _section(study: Study, found: Found, stem: str, images: Path) -> Iterator[str]:
+    yield from ("", f"## {study.task} on {study.device}", "", f"Target: a validation loss of {found.target:.4f}.")
+    for aim, of in found.by_aim.items():
         yield from ("", f"### {study.task} on {study.device}, each method {SAYS[aim]}", "")
-        yield from _table(study, found[aim])
+        yield from _table(study, of, found.against[aim])
         plot = images / f"{stem}-{study.task}-{study.device}-{aim}.png"
-        study_plots.losses(plot, {study.methods[m].says: of_method for m, of_method in runs.items()}, target)
+        study_plots.losses(plot, {study.methods[m].says: figures.runs for m, figures in of.items()}, found.target)
         yield from ("", f"![Validation loss against epochs and pulses](images/{plot.name})")
     yield ""
-    yield from _options(study, chosen)
+    yield from _options(study, found.chosen)
 
 
-def _table(study: Study, found: Mapping[str, Figures]) -> Iterator[str]:
-    traffic = any(own.traffic for own in found.values())
+def _table(study: Study, found: Mapping[str, Figures], against: Mapping[str, Mapping[str, Interval]]) -> Iterator[str]:
+    traffic = any(run["link_bytes"] > 0 for own in found.values() for run in own.runs)
     yield from _table_head(
         "method", "epochs to the target", "times as fast", "less time", "own target", "times as fast", "censored",
         "pulses to the target", "worst cell at the target", "array time", *(["traffic"] if traffic else []),
@@ -203,16 +209,17 @@ def _table(study: Study, found: Mapping[str, Figures]) -> Iterator[str]:
     )  # fmt: skip
     for method, own in found.items():
         base = method == study.base
-        against = dict.fromkeys(("speed", "own"), "") if base else _against(own, found[study.base])
+        sooner, sooner_own = ("", "") if base else (_ratio(against[method][name]) for name in ("speed", "own"))
         slow, fast = median_of(found[study.base].times["epochs"]), median_of(own.times["epochs"])
         less = "" if base or not np.isfinite(slow + fast) else f"{100 * (1 - fast / slow):.0f}%"
         worst = _number(median_of(own.times["pulses_max_cell"])) if "pulses_max_cell" in own.times else ""
         yield _row(
-            study.methods[method].says, _number(fast), against["speed"], less, _number(median_of(own.own)),
-            against["own"], int(np.isinf(own.times["epochs"]).sum()), _number(median_of(own.times["pulses"])), worst,
+            study.methods[method].says, _number(fast), sooner, less, _number(median_of(own.own)),
+            sooner_own, int(np.isinf(own.times["epochs"]).sum()), _number(median_of(own.times["pulses"])), worst,
             _number(1e3 * median_of(own.times["array_seconds"]), " ms"),
             *([_number(median_of(own.times["link_bytes"]) / 1024, " KiB")] if traffic else []),
-            f"{own.accuracy.mean():.2f}%", _number(own.pulses), _number(own.worst),
+            f"{own.accuracy.mean():.2f}%", _number(np.median([_pulses(run) for run in own.runs])),
+            _number(np.median([run["pulses_max_cell"] for run in own.runs])),
         )  # fmt: skip
 
 
@@ -240,6 +247,10 @@ def _ratio(found: Interval) -> str:
     if found.value == 0.0 or np.isinf(found.value):
         return "not reached" if found.value == 0.0 else "reached by it alone"
     return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
+
+
+def _signed(found: Interval) -> str:
+    return f"{found.value:+.2f} ({found.low:+.2f} to {found.high:+.2f})"
 
 
 def _number(value: float, unit: str = "") -> str:

@@ -33,7 +33,7 @@ def losses(path: Path, runs: Mapping[str, Sequence[Mapping[str, Any]]], target: 
         axis.grid(visible=True, alpha=0.3)
     axes[0].set_ylabel("Validation loss, mean over half an epoch\n(median and quartiles of the runs)")
     axes[0].legend(fontsize=7)
-    _save(figure, path)
+    save(figure, path)
 
 
 def ratios(path: Path, studies: Mapping[str, Mapping[str, Mapping[str, Interval]]]) -> None:
@@ -66,10 +66,11 @@ def ratios(path: Path, studies: Mapping[str, Mapping[str, Mapping[str, Interval]
     axes[0][0].invert_yaxis()
     figure.supxlabel("Times as fast to the target (95% interval)", fontsize=9)
     axes[0][-1].legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), fontsize=8, frameon=False)
-    _save(figure, path)
+    save(figure, path)
 
 
-def _save(figure: Any, path: Path) -> None:
+def save(figure: Any, path: Path) -> None:
+    """Write a figure, and the folder that it lies in."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)

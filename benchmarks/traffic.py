@@ -1,11 +1,15 @@
 """Bytes that move weights: commands and replies as a byte link would encode them, but for passes of the network."""
 
+from typing import Any
+
 from hwctl.links.link import Link
 from hwctl.links.watched import WatchedLink
 from hwctl.protocol import commands
 from hwctl.protocol.codec import encode_command, encode_reply
 from hwctl.protocol.commands import Command
 from hwctl.protocol.replies import Reply
+from hwctl.sweeps.point import measure
+from hwctl.training.config import TrainConfig
 
 PASSES = (commands.Vmm, commands.VmmT)
 
@@ -31,3 +35,8 @@ class UpdateTraffic(WatchedLink):
     def bytes_moved(self) -> int:
         """Bytes that move weights, so far."""
         return self._bytes
+
+
+def with_traffic(config: TrainConfig) -> dict[str, Any]:
+    """Train once; link_bytes are those of UpdateTraffic."""
+    return measure(config, [UpdateTraffic])
