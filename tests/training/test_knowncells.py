@@ -16,11 +16,12 @@ from hwctl.errors import DeviceError, LimitError
 from hwctl.links.inprocess import InProcessLink
 from hwctl.protocol.cells import GAIN_ONE
 from hwctl.protocol.codes import CellFlag
+from hwctl.training.config import TrainConfig
 from hwctl.training.mapping import PairedLayer
 from hwctl.training.moves import Mover
 from hwctl.training.pairs import balanced, clipped, needs_rebalance
 from hwctl.training.placement import place
-from hwctl.training.schedules import Options, get
+from hwctl.training.schedules import get
 from hwctl.training.setup import start_targets
 
 ROWS, OUTPUTS, K = 12, 8, 20e-6
@@ -138,7 +139,7 @@ def test_stuck_cells_get_no_pulse_from_the_first_one_on_and_their_partners_make_
     np.testing.assert_allclose(held, bounds.nearest(wanted, K), atol=0.3 * US / K)
     rows, outputs = weights_of(mover)
     for name in ("accumulate", "cell", "sign", "verify"):
-        schedule = get(name)([mover], Options(fire_threshold=1.0), np.random.default_rng(0))
+        schedule = get(name)([mover], TrainConfig(fire_threshold=1.0), np.random.default_rng(0))
         schedule.apply([np.random.default_rng(4).normal(0.0, 0.05, (ROWS, OUTPUTS))])
     mover.rebalance()
     counted = lab.counted(mover.layer)
@@ -156,7 +157,7 @@ def test_stuck_cells_get_no_pulse_from_the_first_one_on_and_their_partners_make_
 def test_a_verified_change_of_known_cells_arrives(lab):
     mover = Bench("thresholds", stuck=STUCK).mover()
     before = weights_read(mover)
-    get("verify")([mover], Options(), np.random.default_rng(0)).apply([np.full((ROWS, OUTPUTS), 0.1)])
+    get("verify")([mover], TrainConfig(), np.random.default_rng(0)).apply([np.full((ROWS, OUTPUTS), 0.1)])
     moved = (weights_read(mover) - before) * K
     room = mover.layer.bounds.highest - before * K
     able = room > 2.2 * US
