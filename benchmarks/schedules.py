@@ -27,8 +27,8 @@ METHODS: Mapping[str, Method] = {
         "outer, 8 updates replayed", "momentum", {**RATE, **FORGET}, {"schedule": "outer", "replay": 8}
     ),
     "drawn": Method(
-        "outer, 1 drawn of 16 replayed", "momentum", {**RATE, **FORGET},
-        {"schedule": "outer", "replay": 16, "replay_draws": 1},
+        "outer, 1 event an update drawn of 16 updates", "momentum", {**RATE, **FORGET},
+        {"schedule": "outer", "replay": 16, "replay_draws": 1.0},
     ),
     "low-rank": Method(
         "low-rank, 1 event in 8 updates, momentum", "momentum", {**RATE, **FORGET},

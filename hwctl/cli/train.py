@@ -60,8 +60,8 @@ def train(
     fire_threshold: Annotated[float, typer.Option(help="Pulses due before 'accumulate' touches a weight.")] = 10.0,
     replay: Annotated[int, typer.Option(help="Past updates that 'outer' sends again, for momentum.")] = 8,
     replay_draws: Annotated[
-        int, typer.Option(help="Of them sent with each update, drawn by what they weigh; 0: all.")
-    ] = 0,
+        float, typer.Option(help="Events of a layer that 'outer' sends an update on average, drawn by size; 0: all.")
+    ] = 0.0,
     rank: Annotated[int, typer.Option(help="Events of a layer that 'low-rank' sends at a time.")] = 1,
     hold: Annotated[int, typer.Option(help="Updates that 'low-rank' adds up before it sends.")] = 8,
     transfer_every: Annotated[

@@ -18,6 +18,7 @@ from hwctl.crossbar.arguments import (
     shape_pair,
     within,
 )
+from hwctl.crossbar.outerproduct import event_counts
 from hwctl.crossbar.planned import planned_pulses
 from hwctl.crossbar.port import Port, parts_executed
 from hwctl.crossbar.results import ArrayStatus, Floats, FormResult, Lines, OnOverRange, PulseShape, VerifyResult
@@ -381,6 +382,26 @@ class Crossbar:
         if on_board:
             return _sum_of(self.port.ask_all(parts, replies.Pulsed))
         return _total([fallback.outer(self, part, sets, resets) for part in parts])
+
+    def outer_counts(
+        self,
+        x: ArrayLike,
+        d: ArrayLike,
+        rows: Lines = ALL,
+        cols: Lines = ALL,
+        *,
+        mode: OuterMode = OuterMode.COINCIDENCE,
+        slots: int = codes.MAX_SLOTS,
+    ) -> Iterator[NDArray[np.int64]]:
+        """Yield the signed pulses of each cell (rows, cols) by each event of the `outer` that is sent next.
+
+        The host knows them without asking: bit streams are drawn from numbers that it sends. Ask before `outer`, with
+        the same arguments. Raises LimitError.
+        """
+        region = self.region(rows, cols)
+        x_codes, d_codes = event_vectors(x, d, *region.shape)
+        command = commands.Outer(region, x_codes, d_codes, mode, slots, self.stream_seed, self.event, 0, 0)
+        return (event_counts(command, number) for number in range(len(x_codes)))
 
     def write_verify(
         self,

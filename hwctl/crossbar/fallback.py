@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hwctl.crossbar.outerproduct import event_counts
 from hwctl.crossbar.results import Floats, OnOverRange, PulseShape, VerifyResult
 from hwctl.crossbar.sensing import readings
-from hwctl.devices import law
 from hwctl.errors import LimitError, Unsupported
 from hwctl.protocol import commands
-from hwctl.protocol.codes import NO_READING, OuterMode, Polarity
+from hwctl.protocol.codes import NO_READING, Polarity
 from hwctl.protocol.packing import Region
 
 if TYPE_CHECKING:
@@ -53,30 +53,6 @@ def outer(
             sent = crossbar.pulse(counts, set_shape, reset_shape, region)
             ups, downs = ups + sent[0], downs + sent[1]
     return ups, downs
-
-
-def event_counts(command: commands.Outer, number: int) -> NDArray[np.int64]:
-    """Return the signed pulse counts (rows, cols) of one event of an OUTER."""
-    x, d = command.x[number].astype(np.int64), command.d[number].astype(np.int64)
-    product = np.multiply.outer(x, d)
-    if command.mode == OuterMode.COUNT:
-        return product
-    event = command.event + number & 0xFFFFFFFF
-    row_bits = streams(x, command.region.row0, law.STREAM_ROW, command, event)
-    col_bits = streams(d, command.region.col0, law.STREAM_COLUMN, command, event)
-    common = row_bits.astype(np.int64) @ col_bits.astype(np.int64).T
-    return np.sign(product) * common
-
-
-def streams(values: NDArray[np.int64], line0: int, kind: int, command: commands.Outer, event: int) -> NDArray[np.bool_]:
-    """Return the bit streams (lines, slots) of one event: the cell law's section on OUTER."""
-    lines = line0 + np.arange(values.size)
-    chunks = []
-    for chunk in range((command.slots + 7) // 8):
-        words = law.draw(command.seed, kind, lines, (event << 2 | chunk) & 0xFFFFFFFF)
-        chunks += [word >> 8 * byte & 0xFF for word in words for byte in range(4)]
-    draws = np.stack(chunks, axis=1)[:, : command.slots]
-    return np.less(draws >> 1, np.abs(values)[:, None])
 
 
 def write_verify(crossbar: "Crossbar", command: commands.WriteVerify) -> VerifyResult:

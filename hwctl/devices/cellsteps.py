@@ -64,9 +64,9 @@ class CellSteps:
         return steps / self.stretch, self.model.reach[polarity][seen, at] / self.stretch
 
     def trains(
-        self, polarity: int, levels: NDArray[np.int64], at: NDArray[np.int64], number: NDArray[np.int64]
+        self, polarity: int, levels: NDArray[np.int64], at: NDArray[np.int64], number: NDArray[np.int64] | Floats
     ) -> tuple[Floats, Floats]:
-        """Return expected change in S by trains of one polarity, and its standard deviation; each array (cells,).
+        """Return expected change in S by trains of one polarity, and its standard deviation; arguments broadcast.
 
         The gain is as uncertain as it was measured, and acts on the whole train. c2c has no gain (docs/cell-law.md).
         """

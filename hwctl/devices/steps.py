@@ -95,9 +95,9 @@ class StepModel:
         return self.means[polarity][:, at], self.reach[polarity][:, at]
 
     def trains(
-        self, polarity: int, levels: NDArray[np.int64], at: NDArray[np.int64], number: NDArray[np.int64]
+        self, polarity: int, levels: NDArray[np.int64], at: NDArray[np.int64], number: NDArray[np.int64] | Floats
     ) -> tuple[Floats, Floats]:
-        """Return expected change in S by trains of one polarity, and its standard deviation; each array (cells,)."""
+        """Return expected change in S by trains of one polarity, and its standard deviation; arguments broadcast."""
         moved = self.moved(polarity, levels, at, number)
         spread = self.gain_spread[polarity] * moved  # a cell's own gain acts on the whole train
         return moved, np.sqrt(number * self.sigmas[polarity][levels, at] ** 2 + spread**2)

@@ -42,8 +42,8 @@ class TrainConfig:
     """Pulse quanta that are due before schedule `accumulate` touches a weight."""
     replay: int = 8
     """Updates that schedule `outer` sends again with momentum: what is older weighs momentum**replay and less."""
-    replay_draws: int = 0
-    """Of them sent with each update, drawn at random by what they weigh; 0: all."""
+    replay_draws: float = 0.0
+    """Events of a layer that are sent with each update on average, drawn at random by their size; 0: all."""
     rank: int = 1
     """Events of a layer that schedule `low-rank` sends at a time,"""
     hold: int = 8
@@ -100,7 +100,7 @@ class TrainConfig:
             if size is not None and not 0 < size < inf:
                 raise BadInput(f"{name} {size}; give a finite number above 0")
         for name, count in (("replay draws", self.replay_draws), ("spare lines", self.spare)):
-            if count < 0:
+            if not 0 <= count < inf:
                 raise BadInput(f"{name} {count}; give 0 or more")
         if not 0 <= self.validation < 1:
             raise BadInput(f"validation {self.validation}; give a share of the training rows from 0 to below 1")

@@ -73,7 +73,6 @@ class PairedLayer:
             self.bounds, self.steps = known_cells(known, self.tiles, shape)
         self.tracker = Tracker(model, shape, self.steps)
         self._whole = len(tiles) == 1
-        self._uncounted = False
         # Where a board has no transposed VMM, errors go back through the last read-back.
         self.transposes = all(t.crossbar.has(Feature.VMM_T) for t in self.tiles)
 
@@ -152,9 +151,6 @@ class PairedLayer:
 
     def read(self, averages: int = 1) -> Floats:
         """Read every cell, let the tracker know, and return the device matrix in S, NaN where saturated."""
-        if self._uncounted:
-            self.tracker.forget()
-            self._uncounted = False
         found = np.empty((self.rows, self.lines))
         for placed in self.tiles:
             found[placed.inputs, placed.lines] = placed.crossbar.read(
@@ -259,13 +255,25 @@ class PairedLayer:
             self.tracker.renew(cells, done.reading[rows, lines], method.averages)
         return pulses, reached
 
-    def outer(self, x: NDArray[np.int8], d: NDArray[np.int8], slots: int) -> None:
-        """Send events x (events, inputs + 1) and d (events, lines) in coincidence mode; what is known ages."""
+    def outer(
+        self, x: NDArray[np.int8], d: NDArray[np.int8], slots: int, still: NDArray[np.bool_]
+    ) -> NDArray[np.int64]:
+        """Send events x (events, inputs + 1) and d (events, lines) in coincidence mode.
+
+        still: (rows, lines), cells that pulses do not move. Returns the pulses that each cell took, (rows, lines).
+        """
+        pulses = np.zeros((self.rows, self.lines), np.int64)
         for placed in self.tiles:
             sets, resets = placed.usual
             rows = x if self._whole else np.ascontiguousarray(x[:, placed.inputs])
             lines = d if self._whole else np.ascontiguousarray(d[:, placed.lines])
+            each = placed.crossbar.outer_counts(rows, lines, placed.region, slots=slots)
             placed.crossbar.outer(rows, lines, sets, resets, placed.region, slots=slots)
-        self._uncounted = True
-        if not self.transposes:
-            self.read()  # errors go back through these values
+            where = placed.inputs, placed.lines
+            for counts in each:
+                pulses[where] += np.abs(counts)
+                cells = np.nonzero(np.where(still[where], 0, counts))
+                levels = np.array(self.model.usual)[(counts[cells] < 0).astype(np.int64)]
+                at = cells[0] + placed.inputs.start, cells[1] + placed.lines.start
+                self.tracker.predict(at, counts[cells], levels)
+        return pulses

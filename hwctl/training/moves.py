@@ -15,6 +15,7 @@ Counts = NDArray[np.int64]
 STUCK_SHARE = 0.1  # a cell that made less than this share of a large programmed move is taken for stuck
 LARGE_MOVE = 0.05  # of the range: a move from which stuck cells can be told,
 CERTAIN = 6.0  # and which is so many times what noise does
+UNSURE = 0.05  # of the range: standard deviation beyond which step curves are looked up at wrong places
 
 
 class Mover:
@@ -175,6 +176,12 @@ class Mover:
         self.move_cells(cells, targets - layer.tracker.mean[cells])
         self.rebalances += rows.size
         return int(rows.size)
+
+    def read_if_unsure(self) -> None:
+        """Read the layer where pulses have left too little known of its cells."""
+        layer = self.layer
+        if layer.tracker.unsure(UNSURE):
+            layer.read(self.averages)
 
     def clipped_share(self) -> float:
         """Return the share of weights that are as large as their pair can make them."""

@@ -16,9 +16,10 @@ class Tracker:
         """Start without knowledge: mid-range, with the range's spread. steps: of each cell; None: the model's."""
         self._model = model
         self._steps = model if steps is None else steps
-        span = model.g_max - model.g_min
-        self._ignorance = span**2 / 12
-        self.mean = np.full(shape, model.g_min + span / 2)
+        self._span = model.g_max - model.g_min
+        self._ignorance = self._span**2 / 12
+        self._floor = model.write_noise**2 + model.read_noise**2
+        self.mean = np.full(shape, model.g_min + self._span / 2)
         """S"""
         self.variance = np.full(shape, self._ignorance)
         """S^2"""
@@ -64,8 +65,12 @@ class Tracker:
         self.mean[where] = np.where(good, self.mean[where] + gain * (readings - self.mean[where]), self.mean[where])
         self.variance[where] = np.where(good, known * (1.0 - gain), known)
 
+    def unsure(self, share: float) -> bool:
+        """Return whether standard deviations exceed `share` of the range, root mean square, and readings would help."""
+        variance = float(self.variance.mean())
+        return variance > max((share * self._span) ** 2, 2.0 * self._floor)
+
     def stale(self, wished: Floats, where: tuple[NDArray[np.int64], ...], share: float) -> NDArray[np.bool_]:
         """Return which cells' standard deviation exceeds `share` times the wished change, and a reading would help."""
         variance = self.variance[where]
-        floor = self._model.write_noise**2 + self._model.read_noise**2
-        return (variance > (share * wished) ** 2) & (variance > 2.0 * floor)
+        return (variance > (share * wished) ** 2) & (variance > 2.0 * self._floor)

@@ -73,7 +73,7 @@ class Trainer:
                 f"schedule '{kind.name}' cannot carry out optimizer '{config.optimizer}'; "
                 f"add --optimizer {' or '.join(kind.optimizers)}"
             )
-        if not kind.counted and config.pulse_budget is not None:
+        if not kind.single_cells and config.pulse_budget is not None:
             raise BadInput(f"schedule '{kind.name}' knows no pulse budget of a cell; take another schedule")
         self.schedule = kind(self.movers, config, self._rng, built[layers:])
         self._train_x = with_bias(data.train_x)
@@ -278,8 +278,8 @@ class Trainer:
 
     def _rebalance(self) -> None:
         for mover in self.movers:
-            if not self.schedule.counted:
-                mover.layer.read(self.config.averages)
+            if not self.schedule.single_cells:
+                mover.read_if_unsure()
             mover.rebalance()
 
     def _end_epoch(self) -> None:

@@ -332,6 +332,24 @@ def test_pulse_counts_are_those_of_every_kind_of_pulse(opened, options):
     assert kept_by_host == (options == "lacks=counters")
 
 
+@pytest.mark.parametrize("mode", OuterMode)
+def test_the_pulses_of_the_next_events_are_known_before_they_are_sent(opened, mode):
+    crossbar = opened("")
+    sets, resets = (crossbar.drive_levels(polarity)[0] for polarity in (SET, RESET))
+    rng, where, expected = np.random.default_rng(1), (slice(1, 4), slice(2, 7)), np.zeros((5, 7), np.int64)
+    for _ in range(3):
+        most = 9 if mode == OuterMode.COUNT else 100
+        x, d = rng.integers(-most, most, (4, 3)), rng.integers(-most, most, (4, 5))
+        planned = crossbar.outer_counts(x, d, *where, mode=mode)
+        sent = crossbar.outer(x, d, sets, resets, *where, mode=mode)
+        events = list(planned)
+        assert sent == tuple(sum(int(np.maximum(sign * counts, 0).sum()) for counts in events) for sign in (1, -1))
+        assert len(events) == 4
+        expected[where] += np.abs(events).sum(axis=0)
+    assert expected.any()
+    np.testing.assert_array_equal(crossbar.pulse_counts(), expected)
+
+
 @pytest.mark.parametrize("options", ["", "lacks=counters"])
 def test_pulse_counts_hold_forming_pulses(opened, options):
     crossbar = opened(f"unformed=1&{options}".rstrip("&"))

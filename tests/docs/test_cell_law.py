@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwctl.crossbar import fallback
+from hwctl.crossbar.outerproduct import streams
 from hwctl.devices import law, presets
 from hwctl.devices.chip import fabricate
 from hwctl.emulator import kernels
@@ -209,7 +209,7 @@ def streams_by_numpy(row):
     command = Outer(
         Region(0, 1, 0, 1), vector, vector, OuterMode.COINCIDENCE, row["slots"], row["seed"], row["number"], 0, 1
     )
-    bits = fallback.streams(vector[0].astype(np.int64), row["line"], row["kind"], command, row["number"])[0]
+    bits = streams(vector[0].astype(np.int64), np.array([row["line"]]), row["kind"], command, row["number"])[0]
     return {"bits": sum(int(bit) << t for t, bit in enumerate(bits))}
 
 

@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from hwctl.crossbar import fallback
 from hwctl.crossbar.driver import Crossbar
+from hwctl.crossbar.outerproduct import event_counts
 from hwctl.devices import presets
 from hwctl.devices.chip import fabricate
 from hwctl.emulator.board import EmulatedBoard
@@ -167,7 +168,7 @@ def test_outer_is_the_same_event_by_event_and_as_pulses(vectors, mode, slots, ev
     total = done(batch, whole, replies.Pulsed)
     for n in range(len(x)):
         done(single, outer(x[n : n + 1], d[n : n + 1], mode, slots, (event + n) & 0xFFFFFFFF))
-        done(plain, pulse(fallback.event_counts(whole, n)))
+        done(plain, pulse(event_counts(whole, n)))
     assert state(batch) == state(single)
     assert state(batch)[0] == state(plain)[0]
     assert status(batch)[:2] == status(plain)[:2] == (total.set_pulses, total.reset_pulses)

@@ -212,3 +212,19 @@ def test_a_device_without_noise_needs_one_reading_only():
     observed(tracker, np.full((2, 3), 50e-6))
     tracker.predict(cells, np.full(6, 20), np.zeros(6, np.int64))
     assert not tracker.stale(np.full(6, 1e-12), cells, 10.0).any()
+
+
+def test_a_layer_is_unsure_where_pulses_have_left_its_cells_uncertain():
+    tracker, cells = tracker_of(Noisy(read=READ))
+    span = tracker._model.g_max - tracker._model.g_min
+    observed(tracker, np.full((2, 3), 30e-6), 64)
+    assert not tracker.unsure(0.05)
+    tracker.variance[cells] += (0.06 * span) ** 2
+    assert tracker.unsure(0.05)
+    assert not tracker.unsure(0.07)
+
+
+def test_a_layer_whose_readings_are_noise_is_not_read_for_ever():
+    tracker, _ = tracker_of(Noisy(write=20 * WRITE, read=READ))
+    observed(tracker, np.full((2, 3), 30e-6), 1)
+    assert not tracker.unsure(1e-6)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hwctl.crossbar import fallback
+from hwctl.crossbar.outerproduct import event_counts
 from hwctl.protocol import commands, replies
 from hwctl.protocol.codes import MAX_SLOTS, OuterMode
 from hwctl.testing.conformance.bench import Bench, Int64
@@ -29,7 +29,7 @@ def vectors(bench: Bench, mode: OuterMode, events: int) -> tuple[Int64, Int64]:
 
 def pulses_of(command: commands.Outer) -> list[Int64]:
     """Return the signed pulses (rows, cols) of each event, computed on the host."""
-    return [fallback.event_counts(command, number) for number in range(len(command.x))]
+    return [event_counts(command, number) for number in range(len(command.x))]
 
 
 @modes

@@ -20,8 +20,8 @@ class Schedule(ABC):
     name: ClassVar[str]
     takes_events: ClassVar[bool] = False
     """True where it takes the vectors of each sample's rank-1 update, not an optimizer's dense changes."""
-    counted: ClassVar[bool] = True
-    """False where nobody counts its pulses cell by cell on the host: the board's counters know."""
+    single_cells: ClassVar[bool] = True
+    """False where its pulses go to whole lines: no cell can be left out, or read because it is about to move."""
     arrays: ClassVar[int] = 1
     """Device matrices that it needs for each layer."""
     optimizers: ClassVar[tuple[str, ...]] = ()

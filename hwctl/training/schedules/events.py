@@ -25,7 +25,7 @@ PAIRS = MappingProxyType({"bidirectional": BIDIRECTIONAL, "fixed-reference": FIX
 
 
 class Events(NamedTuple):
-    """Events as they are sent."""
+    """Events as they are sent, int8."""
 
     rows: Codes
     """(events, inputs + 1)"""
@@ -35,8 +35,8 @@ class Events(NamedTuple):
     """Lengths of the bit streams; 0 where there is nothing to send."""
 
 
-def send(mover: Mover, x: Floats, d: Floats, change: float) -> Events:
-    """Change a layer's weights by change * x^T d on average, by coincidences of bit streams; return what was sent.
+def encoded(mover: Mover, x: Floats, d: Floats, change: float) -> Events:
+    """Return events that change a layer's weights by change * x^T d on average, by coincidences of bit streams.
 
     x: (events, inputs + 1); d: (events, outputs); change: of a weight for x_i * d_j = 1. Steps are taken as those of
     mid-range everywhere. Raises BadInput where a cell would take more pulses than a command can hold.
@@ -45,26 +45,30 @@ def send(mover: Mover, x: Floats, d: Floats, change: float) -> Events:
     # Under `bidirectional` both cells of a pair move by half.
     cells = 0.5 if pairs == BIDIRECTIONAL else 1.0
     pulses = cells * change * layer.k / layer.model.quantum
-    sent = Events(*outer_events(x, d, pulses, pairs, layer.tiles[0].crossbar.event))
-    if sent.slots < 0:
+    events = Events(*outer_events(x, d, pulses, pairs, layer.tiles[0].crossbar.event))
+    if events.slots < 0:
         raise BadInput(
             f"an update asks for more than {MAX_REPEATS * MAX_SLOTS} pulses of a cell; lower the learning rate"
         )
-    if sent.slots:
-        layer.outer(*sent)
+    return events
+
+
+def send(mover: Mover, events: Events) -> None:
+    """Carry events out on a layer."""
+    if events.slots:
+        mover.spent += mover.layer.outer(*events, mover.frozen)
     mover.updates += 1
-    return sent
 
 
 class Outer(Schedule):
     """Rank-1 events: each sample's update is sent as two vectors, and coincidences of bit streams pulse the cells.
 
-    Nobody counts them cell by cell on the host, and stuck cells are pulsed as well: the board's counters know.
+    Whole lines are pulsed, stuck cells among them, and each step is taken for that of mid-range.
     """
 
     name = "outer"
     takes_events = True
-    counted = False
+    single_cells = False
     optimizers = ("sgd", "momentum")
 
     def __init__(
@@ -80,7 +84,7 @@ class Outer(Schedule):
         """Change each layer's weights by -rate * inputs^T deltas, event by event, and by replayed momentum."""
         for n, (mover, own_x, own_delta) in enumerate(zip(self.movers, inputs, deltas, strict=True)):
             x, delta = self.replay.with_past(n, own_x, own_delta, self.rng)
-            send(mover, x, delta, -rate)
+            send(mover, encoded(mover, x, delta, -rate))
 
     def state(self) -> dict[str, Floats]:
         """Return the events that are replayed."""

@@ -9,7 +9,7 @@ from hwctl.training.config import TrainConfig
 from hwctl.training.kernels import UNIT
 from hwctl.training.moves import Mover
 from hwctl.training.schedules.base import Dense
-from hwctl.training.schedules.events import Events, send
+from hwctl.training.schedules.events import Events, encoded, send
 
 Floats = NDArray[np.float64]
 
@@ -18,11 +18,12 @@ class LowRank(Dense):
     """Every `hold` updates, what is due is sent as `rank` events; what they lack stays due.
 
     Any optimizer, with the traffic of vectors: Vogels et al., "PowerSGD", NeurIPS 2019, algorithm 1 (one step of a
-    power iteration that starts from the last factors, with error feedback), for pulses.
+    power iteration that starts from the last factors, with error feedback), for pulses: the host knows where each cell
+    stands, so that what a step there lacks or has too much is due as well.
     """
 
     name = "low-rank"
-    counted = False
+    single_cells = False
 
     def __init__(
         self, movers: Sequence[Mover], config: TrainConfig, rng: np.random.Generator, beside: Sequence[Mover] = ()
@@ -45,8 +46,14 @@ class LowRank(Dense):
             due = self.remainders[n] / mover.layer.k
             if due.any():
                 x, self._factors[n] = factors(due, self._factors[n])
-                sent = send(mover, x.T, self._factors[n].T, 1.0)
-                self.remainders[n] -= expected(sent) * mover.layer.model.quantum
+                events = encoded(mover, x.T, self._factors[n].T, 1.0)
+                self._take(n, *expected(mover, events))
+                send(mover, events)
+
+    def _take(self, n: int, pulses: Floats, change: Floats) -> None:
+        """Take from what is due on a layer what events change on average; see `expected`."""
+        # Where nothing can be done, as at a bound, the wish is dropped: it would be due for ever.
+        self.remainders[n] = np.where((pulses > 0.0) & (change == 0.0), 0.0, self.remainders[n] - change)
 
     def state(self) -> dict[str, Floats]:
         """Return the factors from which the next iteration starts."""
@@ -68,8 +75,19 @@ def factors(matrix: Floats, start: Floats) -> tuple[Floats, Floats]:
     return p, matrix.T @ p
 
 
-def expected(sent: Events) -> Floats:
-    """Return by how many pulses events move G+ - G- on average, (inputs + 1, outputs), SET above 0."""
-    x, lines = sent.rows.astype(np.float64), sent.lines.astype(np.float64)
-    pulses: Floats = x.T @ (lines[:, 0::2] - lines[:, 1::2])
-    return pulses * (sent.slots / UNIT**2)
+def expected(mover: Mover, events: Events) -> tuple[Floats, Floats]:
+    """Return pulses that events give pairs on average, and by how much they change G+ - G- in S, where cells stand now.
+
+    (inputs + 1, outputs) each. How bit streams fall is left to chance: what it adds is as if the gradient were noisier,
+    while taken from what is due it would have to be sent, and is of no low rank.
+    """
+    layer, own, stands = mover.layer, mover.layer.steps, mover.layer.tracker.mean
+    x, lines = events.rows.astype(np.float64), events.lines.astype(np.float64)
+    share = events.slots / UNIT**2
+    net, every = share * (x.T @ lines), share * (np.abs(x).T @ np.abs(lines))
+    at, change = own.index(stands), np.zeros(net.shape)
+    for polarity, number in enumerate(((every + net) / 2, (every - net) / 2)):
+        change += own.trains(polarity, np.asarray(layer.model.usual[polarity]), at, number)[0]
+    change = np.clip(change, own.g_min - stands, own.g_max - stands)
+    change[mover.frozen] = 0.0
+    return every[:, 0::2] + every[:, 1::2], change[:, 0::2] - change[:, 1::2]

@@ -9,7 +9,7 @@ from hwctl.errors import BadInput
 from hwctl.training.config import TrainConfig
 from hwctl.training.moves import Mover
 from hwctl.training.schedules.base import Schedule
-from hwctl.training.schedules.events import send
+from hwctl.training.schedules.events import encoded, send
 
 Floats = NDArray[np.float64]
 
@@ -29,7 +29,7 @@ class TikiTaka(Schedule):
 
     name = "tiki-taka"
     takes_events = True
-    counted = False
+    single_cells = False
     arrays = 2
     optimizers = ("sgd",)
 
@@ -53,7 +53,7 @@ class TikiTaka(Schedule):
     def apply_events(self, inputs: Sequence[Floats], deltas: Sequence[Floats], rate: float) -> None:
         """Send the events to the second array; now and then, read a row of it and move the weights."""
         for mover, x, delta in zip(self.beside, inputs, deltas, strict=True):
-            send(mover, x, delta, -rate)
+            send(mover, encoded(mover, x, delta, -rate))
         self._updates += 1
         if self._updates % self.config.transfer_every == 0:
             for n in range(len(self.movers)):

@@ -1,13 +1,17 @@
 """A sum of low rank is sent as few events; what they lack stays due, and nothing is lost."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hwctl.devices import presets
+from hwctl.devices.tabulated import Spread, tabulate
 from hwctl.training import schedules
 from hwctl.training.config import TrainConfig
-from hwctl.training.schedules.events import send
+from hwctl.training.schedules.events import encoded, send
 from hwctl.training.schedules.lowrank import expected, factors
 
 ROWS, OUTPUTS = 8, 5
@@ -38,21 +42,54 @@ def test_iterated_factors_find_the_best_matrix_of_their_rank(rank, seed):
     np.testing.assert_allclose(p.T @ p, np.eye(rank), atol=1e-12)
 
 
+def quiet(name):
+    """Return a preset whose cells are all alike, without any noise."""
+    exact = tabulate(presets.get(name), name)
+    tables = tuple(replace(table, sigma=np.zeros_like(table.sigma)) for table in exact.tables)
+    return replace(exact, tables=tables, spread=Spread(), write_sigma=0.0, read_sigma=0.0)
+
+
 @pytest.mark.parametrize("policy", ["bidirectional", "fixed-reference"])
-def test_what_is_expected_of_events_is_what_they_send_on_average(lab, policy):
-    mover = lab.mover("linear", policy=policy, rows=ROWS, outputs=OUTPUTS)
-    rng = np.random.default_rng(0)
+def test_what_is_expected_of_events_is_what_they_do_on_average_wherever_cells_stand(lab, policy):
+    mover = lab.mover(quiet("ecram"), policy=policy, rows=ROWS, outputs=OUTPUTS)
+    layer, rng = mover.layer, np.random.default_rng(0)
+    layer.pulse(lab.everywhere(layer), rng.choice([-380, 380], ROWS * 2 * OUTPUTS), np.zeros(ROWS * 2 * OUTPUTS, int))
+    start, counted, total, pulses = lab.true_weights(layer), lab.counted(layer).sum(), 0.0, 0.0
     x, d = rng.normal(size=(2, ROWS)), rng.normal(size=(2, OUTPUTS))
-    total, counted = np.zeros((ROWS, OUTPUTS)), lab.true_weights(mover.layer)
-    for n in range(200):
-        sign = 1.0 if n % 2 else -1.0  # there and back, so that no cell meets its bound
-        before = lab.true_weights(mover.layer)
-        total += sign * expected(send(mover, x, d, sign * 4 * mover.layer.model.quantum / mover.layer.k))
-        counted += sign * (lab.true_weights(mover.layer) - before)
-    found = (counted - lab.true_weights(mover.layer)) * mover.layer.k / mover.layer.model.quantum
-    wanted = 200 * 4 * x.T @ d
-    np.testing.assert_allclose(total, wanted, rtol=0.05, atol=30)
-    assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.99
+    for _ in range(200):
+        events = encoded(mover, x, d, 0.5 * layer.model.quantum / layer.k)
+        each, change = expected(mover, events)
+        send(mover, events)
+        pulses, total = pulses + each.sum(), total + change / layer.k
+    done, asked = lab.true_weights(layer) - start, 100 * x.T @ d * layer.model.quantum / layer.k
+    assert np.abs(start).max() > 0.5
+    assert pulses == pytest.approx(lab.counted(layer).sum() - counted, rel=0.03)
+    assert np.abs(total - done).mean() < 0.12 * np.abs(done).mean()
+    assert np.abs(asked - done).mean() > 1.5 * np.abs(total - done).mean()  # steps of mid-range would say that
+
+
+def test_what_steps_lack_is_due(lab):
+    mover = lab.mover(quiet("ecram"), rows=ROWS, outputs=OUTPUTS)
+    schedule = schedules.get("low-rank")([mover], TrainConfig(rank=1, hold=1), np.random.default_rng(0))
+    layer = mover.layer
+    layer.pulse(lab.everywhere(layer), np.tile([250, -250], ROWS * OUTPUTS), np.zeros(ROWS * 2 * OUTPUTS, int))
+    before = lab.true_weights(layer)
+    wish = in_quanta(schedule, np.full((ROWS, OUTPUTS), 4.0))
+    for _ in range(20):
+        schedule.apply([wish])
+    moved = lab.true_weights(layer) - before
+    # Steps are two thirds of mid-range's there.
+    assert moved.mean() == pytest.approx(20 * wish.mean(), rel=0.03)
+
+
+def test_a_wish_that_nothing_can_be_done_about_is_dropped(lab):
+    mover = lab.mover("linear", rows=ROWS, outputs=OUTPUTS)
+    mover.frozen[2, 4:6] = True
+    schedule = schedules.get("low-rank")([mover], TrainConfig(rank=1, hold=1), np.random.default_rng(0))
+    for _ in range(20):
+        schedule.apply([in_quanta(schedule, np.full((ROWS, OUTPUTS), 2.0))])
+    assert schedule.remainders[0][2, 2] == 0.0
+    assert np.abs(schedule.remainders[0]).max() < 4 * mover.layer.model.quantum
 
 
 def test_a_change_of_rank_one_arrives_whole(lab):
