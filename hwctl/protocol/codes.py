@@ -81,6 +81,20 @@ class Refusal(IntEnum):
     ABORTED = 8
 
 
+class Trip(IntFlag):
+    """Why a board has brought its array to rest by itself: the lower half of STATUS' `faults`, until acknowledged."""
+
+    AMPLITUDE = 1  # a code above a limit was to be driven
+    WIDTH = 2  # a pulse was cut at its limit
+    CONFLICT = 4  # a driver together with another, or with a path to ground
+    ORDER = 8  # a driver closed too soon after ground opened, or too soon after the pulse before
+    SILENCE = 16  # no whole frame for too long while lines were not at rest
+    FRAMING = 32  # too many damaged frames
+    RATE = 64  # too many pulses of one cell in a second
+    BUDGET = 128  # a cell has had all pulses that it may take
+    OVER_CURRENT = 256  # a cell drew more than it may
+
+
 class Feature(IntFlag):
     """What a board can do, as IDENTIFY reports it."""
 

@@ -1,0 +1,260 @@
+"""The guard: the last logic before the pins. Nothing behind it decides anything, and nothing passes it by.
+
+What wants to drive the array, right or wrong, hands wishes to it: levels, and codes for converters. A wish that breaks
+a rule is not carried out: the guard trips, and brings the array to rest. `firmware/proofs/guard.py` proves, whatever
+wishes come:
+
+- no code leaves it that exceeds the limit of its channel;
+- nothing is driven with more than what its kind may have: a reading, a pulse, or forming behind a limiter in hardware;
+- no pulse is longer than its limit, and between two of them lines are at ground for `gap` clocks;
+- drivers of rows and of columns are never on together, nor a driver together with a path to ground of its line, and
+  between the one and the other are `dead` clocks;
+- after a trip, or with `safe`, drivers are off in the next clock and everything is at rest within `rest_clocks`, and
+  stays there until `safe` has ended and the trip was acknowledged.
+
+A trip is latched. Once it is acknowledged, wishes count again as soon as they are at rest themselves.
+"""
+
+from collections.abc import Iterator
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from firmware.analog.limits import TRIP_BITS, GuardParameters, Kind, Narrowed
+from firmware.analog.outputs import CODE_BITS, REST, Class, Levels, write_layout
+from hwctl.protocol.codes import Trip
+
+AT_REST = Levels.const(REST)
+SIDES = ("row", "col")
+
+
+class Guard(wiring.Component):
+    """`wish`, `write`, `zero` and `forming` come from sequencers; `levels`, `written` and `zeroed` go to the pins.
+
+    `zero` asks for code 0 of all converters. `sending`: a code is on its way to a converter. `heard` and `bad_frame`
+    are high for one clock with each whole and each damaged frame. `blocked`: trips that others find. `narrow` lowers a
+    limit; a higher value than the present one changes nothing.
+    """
+
+    def __init__(self, parameters: GuardParameters) -> None:
+        """Make the ports."""
+        self.parameters = parameters
+        write = write_layout(len(parameters.classes))
+        super().__init__(
+            {
+                "wish": In(Levels, init=REST),
+                "write": In(stream.Signature(write)),
+                "zero": In(1),
+                "forming": In(1),
+                "sending": In(1),
+                "safe": In(1),
+                "heard": In(1),
+                "bad_frame": In(1),
+                "executing": In(1),
+                "blocked": In(TRIP_BITS),
+                "acknowledge": In(1),
+                "narrow": In(stream.Signature(Narrowed)),
+                "levels": Out(Levels, init=REST),
+                "written": Out(stream.Signature(write)),
+                "zeroed": Out(1),
+                "trips": Out(TRIP_BITS),
+                "resting": Out(1),
+            }
+        )
+        self._declare()
+
+    def _declare(self) -> None:
+        """Declare the registers, which the proof looks at as well."""
+        p = self.parameters
+        self.running = Signal()  # wishes are carried out; else on the way to rest, or there
+        self.limits = {
+            (kind, what): Signal(len(Const(highest)), init=highest, name=f"limit_{kind.name}_{what}".lower())
+            for kind, limits in p.by_kind().items()
+            for what, highest in limits.items()
+        }
+        self.held = Signal(Kind)  # for what lines are driven
+        self.peaks = [Signal(CODE_BITS, name=f"peak_{one.name.lower()}") for one in Class]
+        self.apart = [Signal(range(p.dead + 1), name=f"apart_{side}") for side in SIDES]
+        self.opened = [Signal(range(p.dead + 1), init=p.dead, name=f"opened_{side}") for side in SIDES]
+        self.grounded = Signal(range(p.gap + 1))  # clocks at ground since the last pulse
+        self.lasted = Signal(32)  # clocks of a pulse before this one
+        self.down = Signal(range(p.dead + p.gate_after + 1))  # clocks since drivers were opened
+        self.quiet = Signal(range(p.silence + 1))  # clocks without a whole frame
+
+    def elaborate(self, _: object) -> Module:
+        """Put the rules together, and what counts for them."""
+        self.m = m = Module()
+        self.causes = Signal(TRIP_BITS)
+        self.driving, self.wanted = Signal(), Signal()
+        m.d.comb += [
+            self.resting.eq(self.levels.as_value() == AT_REST.as_value()),
+            self.driving.eq(self.levels.drive_row | self.levels.drive_col),
+            self.wanted.eq(self.wish.drive_row | self.wish.drive_col),
+        ]
+        self._limits()
+        self._kinds()
+        self._codes()
+        self._conflicts()
+        self._order()
+        self._width()
+        self._watchdog()
+        m.d.comb += self.causes.eq(Cat(self._cause(trip) for trip in Trip) | self.blocked)
+        self._move()
+        return m
+
+    # -- limits --------------------------------------------------------------------------------------------------------
+
+    def _limits(self) -> None:
+        """Let limits fall, and never rise."""
+        m = self.m
+        m.d.comb += self.narrow.ready.eq(1)
+        with m.If(self.narrow.valid), m.Switch(self.narrow.payload.which):
+            for n, limit in enumerate(self.limits.values()):
+                with m.Case(n), m.If(self.narrow.payload.value < limit):
+                    m.d.sync += limit.eq(self.narrow.payload.value)
+
+    def limit(self, what: str, kind: Value) -> Value:
+        """Return the limit that holds for a kind of driving."""
+        several = {one: self.limits[one, what] for one in Kind if (one, what) in self.limits}
+        found: Value = several[Kind.PULSE]
+        for one, value in several.items():
+            found = Mux(kind == one, value, found)
+        return found
+
+    def _kinds(self) -> None:
+        """Tell for what lines are driven, or would be; that stands still while they are."""
+        m = self.m
+        self.kind = Signal(Kind)
+        asked = Mux(self.wish.sense, Kind.READ, Kind.PULSE)
+        if self.parameters.form is not None:
+            asked = Mux(self.wish.sense, Kind.READ, Mux(self.forming, Kind.FORM, Kind.PULSE))
+        m.d.comb += self.kind.eq(Mux(self.driving, self.held, asked))
+        m.d.sync += self.held.eq(self.kind)
+
+    # -- codes ---------------------------------------------------------------------------------------------------------
+
+    def _codes(self) -> None:
+        """Let codes through that are within limits, and keep the highest of each class since all were 0."""
+        m, write, written = self.m, self.write, self.written
+        of_class = Array([self.limit(one.name.lower(), self.kind) for one in Class])
+        its = Array([Const(one.value, 2) for one in self.parameters.classes])[write.payload.channel]
+        above, known = Signal(), Signal()
+        m.d.comb += [
+            above.eq(write.payload.code > of_class[its]),
+            known.eq(write.payload.channel < len(self.parameters.classes)),
+            write.ready.eq(~self.running | written.ready | ~written.valid),
+        ]
+        taken = write.valid & write.ready & self.running
+        with m.If(written.ready):
+            m.d.sync += written.valid.eq(0)
+        with m.If(taken & ~above & known & (self.causes == 0)):
+            m.d.sync += [written.valid.eq(1), written.payload.eq(write.payload)]
+        pending = written.valid | self.sending
+        m.d.sync += self.zeroed.eq((self.zero | ~self.running) & ~pending & ~taken)
+        beyond = []
+        for one, peak in zip(Class, self.peaks, strict=True):
+            with m.If(self.zeroed & ~pending & ~taken):
+                m.d.sync += peak.eq(0)
+            with m.Elif(taken & ~above & known & (its == one) & (write.payload.code > peak)):
+                m.d.sync += peak.eq(write.payload.code)
+            beyond.append(peak > of_class[one.value])
+        self.too_high = (taken & (above | ~known)) | (self.wanted & Cat(beyond).any())
+
+    # -- rules ---------------------------------------------------------------------------------------------------------
+
+    def _conflicts(self) -> None:
+        wish, levels = self.wish, self.levels
+        to_ground = wish.ground | (wish.drive_row & wish.return_row) | (wish.drive_col & wish.return_col)
+        self.conflict = (
+            (wish.drive_row & wish.drive_col)
+            | (self.wanted & to_ground)
+            | (wish.sense & (wish.ground | wish.drive_col | wish.return_col))
+            # What is driven must not become another kind, nor the other side, in the middle.
+            | (self.driving & self.wanted & ((wish.sense != levels.sense) | (wish.drive_row != levels.drive_row)))
+        )
+
+    def _order(self) -> None:
+        """Keep drivers and ground apart, and pulses from each other."""
+        m, p, wish, levels = self.m, self.parameters, self.wish, self.levels
+        early = []
+        for side, apart, opened in zip(SIDES, self.apart, self.opened, strict=True):
+            driver, back = levels[f"drive_{side}"], levels[f"return_{side}"]
+            self._count(apart, levels.ground | back, p.dead)
+            self._count(opened, driver, p.dead)
+            grounds = (wish.ground & ~levels.ground) | (wish[f"return_{side}"] & ~back)
+            early.append(wish[f"drive_{side}"] & ~driver & (levels.ground | back | (apart + 1 < p.dead)))
+            early.append(grounds & (driver | (opened + 1 < p.dead)))
+        with m.If(self.driving):
+            m.d.sync += self.grounded.eq(0)
+        with m.Elif(levels.ground & (self.grounded < p.gap)):
+            m.d.sync += self.grounded.eq(self.grounded + 1)
+        early.append(self.wanted & ~self.driving & (self.grounded < p.gap))
+        self.disordered = Cat(early).any()
+
+    def _count(self, clocks: Signal, clear: Value, most: int) -> None:
+        with self.m.If(clear):
+            self.m.d.sync += clocks.eq(0)
+        with self.m.Elif(clocks < most):
+            self.m.d.sync += clocks.eq(clocks + 1)
+
+    def _width(self) -> None:
+        """Count the clocks of a pulse. Readings are bounded by the watchdog alone: their voltage moves no cell."""
+        m = self.m
+        m.d.sync += self.lasted.eq(Mux(self.driving, self.lasted + 1, 0))
+        self.too_long = (
+            self.driving & self.wanted & (self.kind != Kind.READ)
+            & (self.lasted + 1 >= self.limit("width", self.kind))
+        )  # fmt: skip
+
+    def _watchdog(self) -> None:
+        m, p = self.m, self.parameters
+        quiet, window, bad = self.quiet, Signal(range(p.framing_window)), Signal(range(p.bad_frames + 2))
+        self.silent, self.garbled = quiet == p.silence, bad > p.bad_frames
+        with m.If(self.heard | ~(self.executing | ~self.resting)):
+            m.d.sync += quiet.eq(0)
+        with m.Elif(~self.silent):
+            m.d.sync += quiet.eq(quiet + 1)
+        m.d.sync += window.eq(Mux(window == p.framing_window - 1, 0, window + 1))
+        with m.If(window == p.framing_window - 1):
+            m.d.sync += bad.eq(0)
+        with m.Elif(self.bad_frame & ~self.garbled):
+            m.d.sync += bad.eq(bad + 1)
+
+    def _cause(self, trip: Trip) -> Value:
+        """Return whether a rule is broken in this clock; those of wishes hold where they are carried out."""
+        of_wishes = {
+            Trip.AMPLITUDE: self.too_high, Trip.WIDTH: self.too_long, Trip.CONFLICT: self.conflict,
+            Trip.ORDER: self.disordered,
+        }  # fmt: skip
+        others = {Trip.SILENCE: self.silent, Trip.FRAMING: self.garbled}
+        return self.running & of_wishes[trip] if trip in of_wishes else others.get(trip, Const(0))
+
+    # -- to rest and back ----------------------------------------------------------------------------------------------
+
+    def _move(self) -> None:
+        m, p, levels, down = self.m, self.parameters, self.levels, self.down
+        m.d.sync += self.trips.eq(self.trips | self.causes)
+        with m.If(self.running):
+            m.d.sync += [levels.eq(self.wish), down.eq(0)]
+            with m.If(self.safe | self.causes.any()):
+                m.d.sync += [self.running.eq(0), levels.eq(levels), *self._no_driver()]
+        with m.Else():
+            with m.If(down < p.dead + p.gate_after):
+                m.d.sync += down.eq(down + 1)
+            with m.If(down >= p.dead):
+                m.d.sync += [levels.ground.eq(1), levels.return_row.eq(0), levels.return_col.eq(0), levels.bias.eq(0)]
+            with m.If(down == p.dead + p.gate_after):
+                m.d.sync += levels.gate.eq(0)
+            with m.If(self.resting & self.acknowledge):
+                m.d.sync += self.trips.eq(self.causes)
+            with m.If(self.resting & ~self.safe & ~self.trips.any() & ~self.causes.any() & self._at_rest(self.wish)):
+                m.d.sync += self.running.eq(1)
+
+    def _no_driver(self) -> Iterator[object]:
+        for name in ("drive_row", "drive_col", "sense"):
+            yield self.levels[name].eq(0)
+
+    @staticmethod
+    def _at_rest(wish: Value) -> Value:
+        return wish.as_value() == AT_REST.as_value()

@@ -1,0 +1,211 @@
+"""What the guard of the analog front end promises, proved: whatever wishes come, no output is ever beyond its limits.
+
+`Proof` is a guard with short times and narrow counters around which everything else does what it likes, in every
+clock, and a monitor that looks at the outputs alone. `python -m firmware.proofs.guard FOLDER` writes it for sby;
+k-induction with Yices proves, from any state that keeps the invariants among the assertions:
+
+- codes that leave the guard are within the limits of the build, and so are those of all that is driven;
+- a pulse lasts no longer than its limit, and lines are at ground for `gap` clocks between two;
+- drivers of SET and of RESET are never on together, nor a driver with a path to ground, and `dead` clocks are between;
+- without a whole frame for `silence` clocks, while a command executes or lines are not at rest, it trips;
+- within `rest_clocks` after a trip, or from `safe` on, everything is at rest, and stays so until both are over.
+"""
+
+import sys
+from pathlib import Path
+
+from amaranth.back import rtlil
+from amaranth.hdl import Array, Assert, Assume, Const, Elaboratable, Module, Mux, ResetSignal, Signal
+
+from firmware.analog.guard import Guard
+from firmware.analog.limits import GuardParameters, Kind, Limits
+from firmware.analog.outputs import REST, Class, Levels
+from hwctl.protocol.codes import Trip
+
+PARAMETERS = GuardParameters(
+    classes=tuple(Class), pulse=Limits(row=900, col=800, gate=3000, rail=450, width=6), read=200,
+    form=Limits(row=1300, col=0, gate=600, rail=0, width=9),
+    dead=2, gap=5, gate_after=2, silence=6, framing_window=8, bad_frames=2,
+)  # fmt: skip
+DEPTH = 20  # clock cycles: 4 prove it, the others let broken guards show themselves from power-up
+SCRIPT = f"""[options]
+mode prove
+depth {DEPTH}
+[engines]
+smtbmc yices
+[script]
+read_rtlil guard.il
+prep -top top
+[files]
+guard.il
+"""
+
+
+class Proof(Elaboratable):
+    """A guard, its surroundings, and the monitor."""
+
+    def __init__(self, parameters: GuardParameters = PARAMETERS, guard: Guard | None = None) -> None:
+        """Prove the guard, or another one."""
+        self.parameters = parameters
+        self.guard = guard or Guard(parameters)
+        self.inputs: list[Signal] = []
+
+    def elaborate(self, _: object) -> Module:
+        """Put everything together."""
+        self.m = m = Module()
+        m.submodules.guard = self.guard
+        m.d.comb += Assume(~ResetSignal())
+        self._surroundings()
+        self._codes()
+        self._drivers()
+        self._widths()
+        self._rest()
+        self._silence()
+        return m
+
+    def _surroundings(self) -> None:
+        """Let all inputs be free."""
+        guard = self.guard
+        for name, value in (
+            ("wish", guard.wish.as_value()), ("write", guard.write.payload.as_value()),
+            ("write_valid", guard.write.valid), ("zero", guard.zero), ("forming", guard.forming),
+            ("sending", guard.sending), ("safe", guard.safe), ("heard", guard.heard), ("bad_frame", guard.bad_frame),
+            ("executing", guard.executing), ("blocked", guard.blocked), ("acknowledge", guard.acknowledge),
+            ("narrow", guard.narrow.payload.as_value()), ("narrow_valid", guard.narrow.valid),
+            ("written_ready", guard.written.ready),
+        ):  # fmt: skip
+            free = Signal(len(value), name=f"free_{name}")
+            self.inputs.append(free)
+            self.m.d.comb += value.eq(free)
+
+    def _codes(self) -> None:
+        """Look at the codes that leave the guard, and at the highest of each class since all were zeroed."""
+        m, guard, p = self.m, self.guard, self.parameters
+        classes = Array([Const(one.value, 2) for one in p.classes])
+        written = guard.written
+        self.highest = [Signal(16, name=f"highest_{one.name.lower()}") for one in Class]
+        its = classes[written.payload.channel]
+        for one, highest in zip(Class, self.highest, strict=True):
+            name = one.name.lower()
+            kinds = [limits.codes()[name] for limits in (p.pulse, p.form) if limits is not None]
+            with m.If(written.valid & (its == one)):
+                m.d.comb += Assert(written.payload.code <= max(kinds))
+            now = Signal(16, name=f"now_{name}")
+            fresh = written.valid & (its == one) & (written.payload.code > highest)
+            m.d.comb += now.eq(Mux(fresh, written.payload.code, highest))
+            cleared = guard.zeroed & ~written.valid & ~guard.sending
+            m.d.sync += highest.eq(Mux(cleared, 0, now))
+            m.d.comb += Assert(now <= guard.peaks[one.value])
+        levels = guard.levels
+        driven = levels.drive_row | levels.drive_col
+        with m.If(driven & levels.sense):
+            m.d.comb += Assert(self.highest[Class.ROW.value] <= p.read)
+        with m.If(driven & ~levels.sense):
+            for one, highest in zip(Class, self.highest, strict=True):
+                name = one.name.lower()
+                most = Const(p.pulse.codes()[name], 16)
+                if p.form is not None:
+                    most = Mux(guard.held == Kind.FORM, p.form.codes()[name], most)
+                m.d.comb += Assert(highest <= most)
+
+        for kind, limits in p.by_kind().items():
+            for what, most in limits.items():
+                m.d.comb += Assert(guard.limits[kind, what] <= most)
+
+    def _drivers(self) -> None:
+        """Look at which switches are on together, and for how long they have been apart."""
+        m, p, levels = self.m, self.parameters, self.guard.levels
+        driven = levels.drive_row | levels.drive_col
+        m.d.comb += [
+            Assert(~(levels.drive_row & levels.drive_col)),
+            Assert(~(driven & levels.ground)),
+            Assert(~(levels.drive_row & levels.return_row)),
+            Assert(~(levels.drive_col & (levels.return_col | levels.sense))),
+            Assert(~(levels.sense & (levels.ground | levels.return_col))),
+        ]
+        for n, side in enumerate(("row", "col")):
+            driver, path = levels[f"drive_{side}"], levels.ground | levels[f"return_{side}"]
+            apart, opened = Signal(8, name=f"apart_{side}"), Signal(8, init=255, name=f"opened_{side}")
+            before, path_before = Signal(name=f"driver_before_{side}"), Signal(init=1, name=f"path_before_{side}")
+            m.d.sync += [
+                apart.eq(Mux(path, 0, Mux(apart == 255, apart, apart + 1))),
+                opened.eq(Mux(driver, 0, Mux(opened == 255, opened, opened + 1))),
+                before.eq(driver), path_before.eq(path),
+            ]  # fmt: skip
+            m.d.comb += [
+                Assert(self.guard.apart[n] <= apart),
+                Assert(self.guard.opened[n] <= opened),
+                Assert(~(driver & ~before) | (apart >= p.dead)),
+                Assert(~(path & ~path_before) | (opened >= p.dead)),
+                Assert(
+                    self.guard.running
+                    | (self.guard.opened[n] >= Mux(self.guard.down > p.dead, p.dead, self.guard.down))
+                ),
+                Assert(self.guard.apart[n] <= p.dead),
+                Assert(self.guard.opened[n] <= p.dead),
+            ]
+
+    def _widths(self) -> None:
+        """Count how long lines are driven, and how long they were at ground before."""
+        m, p, guard, levels = self.m, self.parameters, self.guard, self.guard.levels
+        driven, before = levels.drive_row | levels.drive_col, Signal()
+        lasted, grounded = Signal(8), Signal(8)  # clocks before this one
+        longest = max(limits.width for limits in (p.pulse, p.form) if limits is not None)
+        m.d.sync += [
+            before.eq(driven),
+            lasted.eq(Mux(driven, Mux(lasted == 255, lasted, lasted + 1), 0)),
+            grounded.eq(Mux(driven, 0, Mux(levels.ground & (grounded != 255), grounded + 1, grounded))),
+        ]  # fmt: skip
+        m.d.comb += [Assert(guard.grounded <= grounded), Assert(~(driven & ~before) | (grounded >= p.gap))]
+        with m.If(driven & ~levels.sense):
+            m.d.comb += [
+                Assert(guard.lasted[:8] == lasted),
+                Assert(guard.lasted[8:] == 0),
+                Assert(guard.held != Kind.READ),
+                Assert(lasted < (Mux(guard.held == Kind.FORM, longest, p.pulse.width))),
+            ]
+        with m.If(driven):
+            m.d.comb += Assert((guard.held == Kind.READ) == levels.sense)
+            m.d.comb += Assert(guard.running)
+
+    def _rest(self) -> None:
+        """Count the clocks since a trip, or since `safe` came."""
+        m, p, guard = self.m, self.parameters, self.guard
+        ended = Signal(8)
+        stopped = guard.safe | guard.trips.any()
+        m.d.sync += ended.eq(Mux(stopped, Mux(ended == 255, ended, ended + 1), 0))
+        with m.If(ended >= 1):
+            m.d.comb += Assert(~(guard.levels.drive_row | guard.levels.drive_col))
+        with m.If(ended >= p.rest_clocks):
+            m.d.comb += Assert(guard.levels.as_value() == Levels.const(REST).as_value())
+        was = Signal(16)
+        acknowledged = Signal()
+        m.d.sync += [was.eq(guard.trips), acknowledged.eq(guard.acknowledge)]
+        m.d.comb += Assert(acknowledged | ((guard.trips & was) == was))
+        m.d.comb += [Assert(~(ended >= 1) | ~guard.running), Assert(~(guard.trips.any() & guard.running))]
+        m.d.comb += Assert(guard.down <= p.dead + p.gate_after)
+        m.d.comb += Assert(guard.running | (ended <= guard.down + 1) | (guard.down == p.dead + p.gate_after))
+
+    def _silence(self) -> None:
+        """Count the clocks in which no frame was heard, though somebody should be there."""
+        m, p, guard, alone = self.m, self.parameters, self.guard, Signal(8)
+        needed = guard.executing | (guard.levels.as_value() != Levels.const(REST).as_value())
+        m.d.sync += alone.eq(Mux(guard.heard | ~needed, 0, Mux(alone == 255, alone, alone + 1)))
+        m.d.comb += [
+            Assert(guard.quiet == Mux(alone > p.silence, p.silence, alone)),
+            Assert((alone <= p.silence) | (guard.trips & Trip.SILENCE).any()),
+        ]
+
+
+def write(folder: Path, proof: Proof | None = None) -> Path:
+    """Write the design and the script for sby into a folder; return the script."""
+    proof = proof or Proof()
+    design = rtlil.convert(proof, name="top", ports=proof.inputs)
+    (folder / "guard.il").write_text(design)
+    script = folder / "guard.sby"
+    script.write_text(SCRIPT)
+    return script
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
