@@ -22,7 +22,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from firmware.analog.limits import TRIP_BITS, GuardParameters, Kind, Narrowed
-from firmware.analog.outputs import CODE_BITS, REST, Class, Levels, write_layout
+from firmware.analog.outputs import REST, Class, Levels, write_layout
 from hwctl.protocol.codes import Trip
 
 AT_REST = Levels.const(REST)
@@ -74,7 +74,9 @@ class Guard(wiring.Component):
             for what, highest in limits.items()
         }
         self.held = Signal(Kind)  # for what lines are driven
-        self.peaks = [Signal(CODE_BITS, name=f"peak_{one.name.lower()}") for one in Class]
+        self.beyond = {  # channels whose code exceeds what a kind may have; unknown ones count as such
+            kind: Signal(len(p.classes), name=f"beyond_{kind.name}".lower()) for kind in (Kind.READ, Kind.PULSE)
+        }
         self.apart = [Signal(range(p.dead + 1), name=f"apart_{side}") for side in SIDES]
         self.opened = [Signal(range(p.dead + 1), init=p.dead, name=f"opened_{side}") for side in SIDES]
         self.grounded = Signal(range(p.gap + 1))  # clocks at ground since the last pulse
@@ -85,7 +87,7 @@ class Guard(wiring.Component):
     def elaborate(self, _: object) -> Module:
         """Put the rules together, and what counts for them."""
         self.m = m = Module()
-        self.causes = Signal(TRIP_BITS)
+        self.causes, self.not_passed = Signal(TRIP_BITS), Signal()
         self.driving, self.wanted = Signal(), Signal()
         m.d.comb += [
             self.resting.eq(self.levels.as_value() == AT_REST.as_value()),
@@ -135,31 +137,43 @@ class Guard(wiring.Component):
     # -- codes ---------------------------------------------------------------------------------------------------------
 
     def _codes(self) -> None:
-        """Let codes through that are within limits, and keep the highest of each class since all were 0."""
-        m, write, written = self.m, self.write, self.written
-        of_class = Array([self.limit(one.name.lower(), self.kind) for one in Class])
+        """Let codes through that are within limits."""
+        m, write, written, channels = self.m, self.write, self.written, len(self.parameters.classes)
         its = Array([Const(one.value, 2) for one in self.parameters.classes])[write.payload.channel]
-        above, known = Signal(), Signal()
+        above = {kind: Signal(name=f"above_{kind.name}".lower()) for kind in Kind}
+        for kind, found in above.items():
+            limits = Array([self.limit(one.name.lower(), Const(kind.value, Kind)) for one in Class])
+            m.d.comb += found.eq(write.payload.code > limits[its])
+        known, taken, passed = Signal(), Signal(), Signal()
         m.d.comb += [
-            above.eq(write.payload.code > of_class[its]),
-            known.eq(write.payload.channel < len(self.parameters.classes)),
+            known.eq(write.payload.channel < channels),
             write.ready.eq(~self.running | written.ready | ~written.valid),
+            taken.eq(write.valid & write.ready & self.running),
+            passed.eq(taken & known & ~Array(above.values())[self.kind] & ~self.causes.any()),
+            self.not_passed.eq(taken & (~known | Array(above.values())[self.kind])),
         ]
-        taken = write.valid & write.ready & self.running
         with m.If(written.ready):
             m.d.sync += written.valid.eq(0)
-        with m.If(taken & ~above & known & (self.causes == 0)):
+        with m.If(passed):
             m.d.sync += [written.valid.eq(1), written.payload.eq(write.payload)]
-        pending = written.valid | self.sending
-        m.d.sync += self.zeroed.eq((self.zero | ~self.running) & ~pending & ~taken)
-        beyond = []
-        for one, peak in zip(Class, self.peaks, strict=True):
-            with m.If(self.zeroed & ~pending & ~taken):
-                m.d.sync += peak.eq(0)
-            with m.Elif(taken & ~above & known & (its == one) & (write.payload.code > peak)):
-                m.d.sync += peak.eq(write.payload.code)
-            beyond.append(peak > of_class[one.value])
-        self.too_high = (taken & (above | ~known)) | (self.wanted & Cat(beyond).any())
+        idle = ~written.valid & ~self.sending & ~taken
+        m.d.sync += self.zeroed.eq((self.zero | ~self.running) & idle)
+        for kind, beyond in self.beyond.items():
+            with m.If(self.zeroed & idle):
+                m.d.sync += beyond.eq(0)
+            with m.If(passed):
+                m.d.sync += beyond.bit_select(write.payload.channel, 1).eq(above[kind])
+            with m.If(self.narrow.valid):  # what was written before may be above the new limit
+                m.d.sync += beyond.eq(-1)
+
+    def _too_high(self) -> Value:
+        """Return whether a code is not passed, or lines are to be driven with codes of another kind."""
+        driven = Mux(
+            self.kind == Kind.READ,
+            self.beyond[Kind.READ].any(),
+            (self.kind == Kind.PULSE) & self.beyond[Kind.PULSE].any(),
+        )
+        return self.not_passed | (self.wanted & driven)
 
     # -- rules ---------------------------------------------------------------------------------------------------------
 
@@ -224,7 +238,7 @@ class Guard(wiring.Component):
     def _cause(self, trip: Trip) -> Value:
         """Return whether a rule is broken in this clock; those of wishes hold where they are carried out."""
         of_wishes = {
-            Trip.AMPLITUDE: self.too_high, Trip.WIDTH: self.too_long, Trip.CONFLICT: self.conflict,
+            Trip.AMPLITUDE: self._too_high(), Trip.WIDTH: self.too_long, Trip.CONFLICT: self.conflict,
             Trip.ORDER: self.disordered,
         }  # fmt: skip
         others = {Trip.SILENCE: self.silent, Trip.FRAMING: self.garbled}

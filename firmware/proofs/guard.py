@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from amaranth.back import rtlil
-from amaranth.hdl import Array, Assert, Assume, Const, Elaboratable, Module, Mux, ResetSignal, Signal
+from amaranth.hdl import Assert, Assume, Elaboratable, Module, Mux, ResetSignal, Signal
 
 from firmware.analog.guard import Guard
 from firmware.analog.limits import GuardParameters, Kind, Limits
@@ -23,7 +23,7 @@ from firmware.analog.outputs import REST, Class, Levels
 from hwctl.protocol.codes import Trip
 
 PARAMETERS = GuardParameters(
-    classes=tuple(Class), pulse=Limits(row=900, col=800, gate=3000, rail=450, width=6), read=200,
+    classes=(*Class, Class.ROW), pulse=Limits(row=900, col=800, gate=3000, rail=450, width=6), read=200,
     form=Limits(row=1300, col=0, gate=600, rail=0, width=9),
     dead=2, gap=5, gate_after=2, silence=6, framing_window=8, bad_frames=2,
 )  # fmt: skip
@@ -79,34 +79,31 @@ class Proof(Elaboratable):
             self.m.d.comb += value.eq(free)
 
     def _codes(self) -> None:
-        """Look at the codes that leave the guard, and at the highest of each class since all were zeroed."""
-        m, guard, p = self.m, self.guard, self.parameters
-        classes = Array([Const(one.value, 2) for one in p.classes])
-        written = guard.written
-        self.highest = [Signal(16, name=f"highest_{one.name.lower()}") for one in Class]
-        its = classes[written.payload.channel]
-        for one, highest in zip(Class, self.highest, strict=True):
-            name = one.name.lower()
-            kinds = [limits.codes()[name] for limits in (p.pulse, p.form) if limits is not None]
-            with m.If(written.valid & (its == one)):
-                m.d.comb += Assert(written.payload.code <= max(kinds))
-            now = Signal(16, name=f"now_{name}")
-            fresh = written.valid & (its == one) & (written.payload.code > highest)
-            m.d.comb += now.eq(Mux(fresh, written.payload.code, highest))
-            cleared = guard.zeroed & ~written.valid & ~guard.sending
-            m.d.sync += highest.eq(Mux(cleared, 0, now))
-            m.d.comb += Assert(now <= guard.peaks[one.value])
+        """Look at the codes that leave the guard, and at what each channel has last been given."""
+        m, guard, p, written = self.m, self.guard, self.parameters, self.guard.written
         levels = guard.levels
         driven = levels.drive_row | levels.drive_col
-        with m.If(driven & levels.sense):
-            m.d.comb += Assert(self.highest[Class.ROW.value] <= p.read)
-        with m.If(driven & ~levels.sense):
-            for one, highest in zip(Class, self.highest, strict=True):
-                name = one.name.lower()
-                most = Const(p.pulse.codes()[name], 16)
-                if p.form is not None:
-                    most = Mux(guard.held == Kind.FORM, p.form.codes()[name], most)
-                m.d.comb += Assert(highest <= most)
+        m.d.comb += Assert(guard.held.as_value() <= max(kind.value for kind in Kind))
+        for n, one in enumerate(p.classes):
+            name, code = one.name.lower(), Signal(16, name=f"code_{n}")
+            pulse = p.pulse.codes()[name]
+            form = pulse if p.form is None else p.form.codes()[name]
+            given = written.valid & (written.payload.channel == n)
+            with m.If(given):
+                m.d.comb += Assert(written.payload.code <= max(pulse, form))
+                m.d.sync += code.eq(written.payload.code)
+            with m.Elif(guard.zeroed & ~written.valid & ~guard.sending):
+                m.d.sync += code.eq(0)
+            now = Mux(given, written.payload.code, code)
+            read = p.read if one == Class.ROW else pulse
+            m.d.comb += [
+                Assert((now <= read) | guard.beyond[Kind.READ][n]),
+                Assert((now <= pulse) | guard.beyond[Kind.PULSE][n]),
+                Assert(code <= max(pulse, form)),
+            ]
+            with m.If(driven):
+                of_kind = Mux(guard.held == Kind.FORM, max(pulse, form), pulse)
+                m.d.comb += Assert(now <= Mux(levels.sense, min(read, pulse), of_kind))
 
         for kind, limits in p.by_kind().items():
             for what, most in limits.items():

@@ -11,11 +11,12 @@ from hwctl.protocol.codes import Trip
 
 DEAD, GAP, SILENCE, WIDTH = 2, 5, 200, 20
 PARAMETERS = GuardParameters(
-    classes=(Class.ROW, Class.COL, Class.GATE, Class.RAIL), pulse=Limits(900, 800, 3000, 450, WIDTH), read=200,
+    classes=(Class.ROW, Class.COL, Class.GATE, Class.RAIL, Class.ROW),
+    pulse=Limits(900, 800, 3000, 450, WIDTH), read=200,
     form=Limits(1300, 0, 600, 0, 40),
     dead=DEAD, gap=GAP, gate_after=3, silence=SILENCE, framing_window=100, bad_frames=3,
 )  # fmt: skip
-ROW, COL, GATE, RAIL = range(4)  # channels
+ROW, COL, GATE, RAIL, OTHER_ROW = range(5)  # channels
 
 
 class Bench:
@@ -153,24 +154,43 @@ def test_what_is_sensed_is_driven_with_the_read_limit_at_most(bench):
     bench(script)
 
 
-def test_a_high_code_of_before_counts_until_all_are_zeroed(bench):
+@pytest.mark.parametrize("way", ["zeroed", "overwritten"])
+def test_a_high_code_of_another_row_counts_until_it_is_gone(bench, way):
     async def reading(b):
         await b.write(ROW, 100)
         await b.wish(GAP + 1)
         await b.wish(DEAD + 1, gate=1)
         await b.wish(2, gate=1, drive_row=1, sense=1)
+        await b.wish(DEAD, gate=1)
         return b.trips()
 
     async def script(b):
-        await b.write(ROW, 900)
-        b.ctx.set(b.guard.zero, 1)
-        await b.wish(2)
-        b.ctx.set(b.guard.zero, 0)
-        await b.wish(1)
+        await b.write(OTHER_ROW, 900)
+        if way == "zeroed":
+            b.ctx.set(b.guard.zero, 1)
+            await b.wish(2)
+            b.ctx.set(b.guard.zero, 0)
+            await b.wish(1)
+        else:
+            await b.write(OTHER_ROW, 0)
         assert await reading(b) == Trip(0)
-        await b.wish(DEAD, gate=1)
-        await b.write(ROW, 900)
+        await b.write(OTHER_ROW, 201)
         assert await reading(b) == Trip.AMPLITUDE
+
+    bench(script)
+
+
+def test_codes_of_before_a_limit_was_narrowed_must_be_written_again(bench):
+    async def script(b):
+        await b.write(ROW, 800)
+        await narrow(b, Kind.PULSE, "row", 700)
+        await b.pulse(3)
+        assert b.trips() == Trip.AMPLITUDE
+        await b.acknowledge()
+        await b.wish(2)
+        await b.write(ROW, 700)
+        await b.pulse(3)
+        assert b.trips() == Trip(0)
 
     bench(script)
 
@@ -341,19 +361,18 @@ def test_more_damaged_frames_in_a_window_than_are_borne_trip(bench, number, ever
     bench(script)
 
 
-def test_a_limit_can_be_narrowed_and_not_widened(bench):
+async def narrow(b, kind, what, value):
     limits = [(kind, what) for kind, several in PARAMETERS.by_kind().items() for what in several]
+    b.ctx.set(b.guard.narrow.payload, {"which": limits.index((kind, what)), "value": value})
+    b.ctx.set(b.guard.narrow.valid, 1)
+    await b.clocks(1)
+    b.ctx.set(b.guard.narrow.valid, 0)
 
-    async def narrow(b, value):
-        b.ctx.set(b.guard.narrow.payload, {"which": limits.index((Kind.PULSE, "row")), "value": value})
-        b.ctx.set(b.guard.narrow.valid, 1)
-        await b.clocks(1)
-        b.ctx.set(b.guard.narrow.valid, 0)
 
+def test_a_limit_can_be_narrowed_and_not_widened(bench):
     async def script(b):
-        await narrow(b, 500)
-        await narrow(b, 2000)
-        await narrow(b, 700)
+        for value in (500, 2000, 700):
+            await narrow(b, Kind.PULSE, "row", value)
         await b.write(ROW, 500)
         assert b.trips() == Trip(0)
         await b.write(ROW, 501)
