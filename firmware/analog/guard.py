@@ -21,7 +21,7 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from firmware.analog.limits import TRIP_BITS, GuardParameters, Kind, Narrowed
+from firmware.analog.bounds import TRIP_BITS, GuardParameters, Kind, Narrowed
 from firmware.analog.outputs import REST, Class, Levels, write_layout
 from hwctl.protocol.codes import Trip
 

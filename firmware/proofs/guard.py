@@ -17,8 +17,8 @@ from pathlib import Path
 from amaranth.back import rtlil
 from amaranth.hdl import Assert, Assume, Elaboratable, Module, Mux, ResetSignal, Signal
 
+from firmware.analog.bounds import GuardParameters, Kind, Limits
 from firmware.analog.guard import Guard
-from firmware.analog.limits import GuardParameters, Kind, Limits
 from firmware.analog.outputs import REST, Class, Levels
 from hwctl.protocol.codes import Trip
 

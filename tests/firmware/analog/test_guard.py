@@ -4,8 +4,8 @@ import pytest
 from amaranth.lib.data import Layout
 from amaranth.sim import Simulator
 
+from firmware.analog.bounds import GuardParameters, Kind, Limits
 from firmware.analog.guard import Guard
-from firmware.analog.limits import GuardParameters, Kind, Limits
 from firmware.analog.outputs import Class, Levels
 from hwctl.protocol.codes import Trip
 

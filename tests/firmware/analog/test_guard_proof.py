@@ -5,8 +5,8 @@ import subprocess
 import pytest
 from amaranth.hdl import Const
 
+from firmware.analog.bounds import Kind
 from firmware.analog.guard import Guard
-from firmware.analog.limits import Kind
 from firmware.proofs.guard import PARAMETERS, Proof, write
 from hwctl.protocol.codes import Trip
 

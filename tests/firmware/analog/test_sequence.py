@@ -9,8 +9,8 @@ from amaranth.sim import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from firmware.analog.bounds import GuardParameters, Limits
 from firmware.analog.guard import Guard
-from firmware.analog.limits import GuardParameters, Limits
 from firmware.analog.outputs import Class, Levels, Side
 from firmware.analog.sequence import OWN, Sequencer, Times
 
