@@ -18,40 +18,48 @@ class Kind(enum.Enum, shape=unsigned(2)):
     FORM = 2
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Highest codes, by Class of the channel, and the longest pulse in clocks."""
+Window = tuple[int, int]
+"""Lowest and highest code."""
 
-    row: int
-    col: int
-    gate: int
-    rail: int
-    width: int
+
+@dataclass(frozen=True)
+class Channel:
+    """A channel of a converter, and the codes that it may be given. Raises ValueError."""
+
+    drives: Class
+    rest: int
+    """At which its line is at 0 V: what all channels are zeroed to."""
+    read: Window
+    pulse: Window
+    form: Window | None = None
+    """None: as `pulse`."""
 
     def __post_init__(self) -> None:
-        """Check. Raises ValueError."""
-        highest = (1 << CODE_BITS) - 1
-        if not all(0 <= code <= highest for code in self.codes().values()):
-            raise ValueError(f"{self}: codes are 0 to {highest}")
-        if not 1 <= self.width < 1 << 32:
-            raise ValueError(f"{self}: a pulse takes 1 clock to {(1 << 32) - 1}")
+        """Check."""
+        for low, high in self.windows().values():
+            if not 0 <= low <= self.rest <= high < 1 << CODE_BITS:
+                raise ValueError(f"{self}: give 0 <= low <= rest <= high < {1 << CODE_BITS}")
 
-    def codes(self) -> dict[str, int]:
-        """Return the codes by the name of a Class."""
-        return {one.name.lower(): getattr(self, one.name.lower()) for one in Class}
+    def windows(self) -> dict[Kind, Window]:
+        """Return the codes by what lines are driven for."""
+        return {Kind.READ: self.read, Kind.PULSE: self.pulse, Kind.FORM: self.form or self.pulse}
+
+    def reach(self, kind: Kind) -> int:
+        """Return by how much a code may differ from rest."""
+        low, high = self.windows()[kind]
+        return max(self.rest - low, high - self.rest)
 
 
 @dataclass(frozen=True)
 class GuardParameters:
     """What a board file makes of a board. Raises ValueError on what cannot be guarded."""
 
-    classes: tuple[Class, ...]
-    """Of every converter channel."""
-    pulse: Limits
-    read: int
-    """Highest code of rows whose currents are sensed."""
-    form: Limits | None = None
-    """Limits of forming; None: no limiter in hardware, and what forms is a pulse as any other."""
+    channels: tuple[Channel, ...]
+    """All of all converters."""
+    width: int
+    """Longest pulse in clocks."""
+    form_width: int | None = None
+    """Longest pulse that forms; None: no limiter in hardware, and what forms is a pulse as any other."""
     dead: int = 4
     """Clocks between a driver and a path to ground: neither closes sooner after the other has opened."""
     gap: int = 16
@@ -67,20 +75,30 @@ class GuardParameters:
 
     def __post_init__(self) -> None:
         """Check."""
-        if not self.classes:
-            raise ValueError("no converter channel; give the class of each")
-        times = (self.dead, self.gap, self.gate_after, self.silence, self.framing_window)
-        if min(times) < 1 or self.bad_frames < 0:
+        if not self.channels:
+            raise ValueError("no channel of a converter; give all of them")
+        times = (self.dead, self.gap, self.gate_after, self.silence, self.framing_window, self.width)
+        if min(*times, *self.widths().values()) < 1 or self.bad_frames < 0:
             raise ValueError(f"{self}: times are 1 clock or more, bad frames 0 or more")
-        if not 0 <= self.read <= self.pulse.row:
-            raise ValueError(f"reading with code {self.read}, above what a pulse may have, {self.pulse.row}")
 
-    def by_kind(self) -> dict[Kind, dict[str, int]]:
-        """Return all limits, in the order of their numbers in `Narrowed`."""
-        found = {Kind.PULSE: {**self.pulse.codes(), "width": self.pulse.width}, Kind.READ: {"row": self.read}}
-        if self.form is not None:
-            found[Kind.FORM] = {**self.form.codes(), "width": self.form.width}
-        return found
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """For what lines can be driven."""
+        return (Kind.PULSE, Kind.READ) if self.form_width is None else tuple(Kind)
+
+    def reaches(self) -> dict[tuple[Kind, Class], int]:
+        """Return by how much codes may differ from rest, by what they are for and what they drive."""
+        classes = sorted({channel.drives for channel in self.channels}, key=lambda one: one.value)
+        return {
+            (kind, one): max(channel.reach(kind) for channel in self.channels if channel.drives == one)
+            for kind in self.kinds
+            for one in classes
+        }
+
+    def widths(self) -> dict[Kind, int]:
+        """Return the longest pulses in clocks."""
+        found = {Kind.PULSE: self.width}
+        return found if self.form_width is None else {**found, Kind.FORM: self.form_width}
 
     @property
     def rest_clocks(self) -> int:
@@ -92,5 +110,5 @@ class Narrowed(data.Struct):
     """A limit that is to be lowered."""
 
     which: unsigned(4)
-    """Its number in the order of `GuardParameters.by_kind`."""
+    """Its number: those of `GuardParameters.reaches`, then those of `widths`, in their order."""
     value: unsigned(32)

@@ -17,12 +17,12 @@ A trip is latched. Once it is acknowledged, wishes count again as soon as they a
 
 from collections.abc import Iterator
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from firmware.analog.bounds import TRIP_BITS, GuardParameters, Kind, Narrowed
-from firmware.analog.outputs import REST, Class, Levels, write_layout
+from firmware.analog.outputs import CODE_BITS, REST, Levels, write_layout
 from hwctl.protocol.codes import Trip
 
 AT_REST = Levels.const(REST)
@@ -34,13 +34,13 @@ class Guard(wiring.Component):
 
     `zero` asks for code 0 of all converters. `sending`: a code is on its way to a converter. `heard` and `bad_frame`
     are high for one clock with each whole and each damaged frame. `blocked`: trips that others find. `narrow` lowers a
-    limit; a higher value than the present one changes nothing.
+    limit; a higher value than the present one changes nothing. What channels hold at power-up is not known.
     """
 
     def __init__(self, parameters: GuardParameters) -> None:
         """Make the ports."""
         self.parameters = parameters
-        write = write_layout(len(parameters.classes))
+        write = write_layout(len(parameters.channels))
         super().__init__(
             {
                 "wish": In(Levels, init=REST),
@@ -68,14 +68,16 @@ class Guard(wiring.Component):
         """Declare the registers, which the proof looks at as well."""
         p = self.parameters
         self.running = Signal()  # wishes are carried out; else on the way to rest, or there
-        self.limits = {
-            (kind, what): Signal(len(Const(highest)), init=highest, name=f"limit_{kind.name}_{what}".lower())
-            for kind, limits in p.by_kind().items()
-            for what, highest in limits.items()
+        self.reaches = {  # limits that can be narrowed: of codes, as a difference from rest
+            (kind, one): Signal(CODE_BITS, init=reach, name=f"reach_{kind.name}_{one.name}".lower())
+            for (kind, one), reach in p.reaches().items()
+        }
+        self.widths = {
+            kind: Signal(32, init=width, name=f"width_{kind.name}".lower()) for kind, width in p.widths().items()
         }
         self.held = Signal(Kind)  # for what lines are driven
         self.beyond = {  # channels whose code exceeds what a kind may have; unknown ones count as such
-            kind: Signal(len(p.classes), name=f"beyond_{kind.name}".lower()) for kind in (Kind.READ, Kind.PULSE)
+            kind: Signal(len(p.channels), init=-1, name=f"beyond_{kind.name}".lower()) for kind in p.kinds
         }
         self.apart = [Signal(range(p.dead + 1), name=f"apart_{side}") for side in SIDES]
         self.opened = [Signal(range(p.dead + 1), init=p.dead, name=f"opened_{side}") for side in SIDES]
@@ -112,15 +114,14 @@ class Guard(wiring.Component):
         m = self.m
         m.d.comb += self.narrow.ready.eq(1)
         with m.If(self.narrow.valid), m.Switch(self.narrow.payload.which):
-            for n, limit in enumerate(self.limits.values()):
+            for n, limit in enumerate([*self.reaches.values(), *self.widths.values()]):
                 with m.Case(n), m.If(self.narrow.payload.value < limit):
                     m.d.sync += limit.eq(self.narrow.payload.value)
 
-    def limit(self, what: str, kind: Value) -> Value:
-        """Return the limit that holds for a kind of driving."""
-        several = {one: self.limits[one, what] for one in Kind if (one, what) in self.limits}
-        found: Value = several[Kind.PULSE]
-        for one, value in several.items():
+    def _of_kind(self, kind: Value, values: dict[Kind, Value]) -> Value:
+        """Return the value of a kind; that of a pulse where it has none."""
+        found = values[Kind.PULSE]
+        for one, value in values.items():
             found = Mux(kind == one, value, found)
         return found
 
@@ -129,7 +130,7 @@ class Guard(wiring.Component):
         m = self.m
         self.kind = Signal(Kind)
         asked = Mux(self.wish.sense, Kind.READ, Kind.PULSE)
-        if self.parameters.form is not None:
+        if Kind.FORM in self.parameters.kinds:
             asked = Mux(self.wish.sense, Kind.READ, Mux(self.forming, Kind.FORM, Kind.PULSE))
         m.d.comb += self.kind.eq(Mux(self.driving, self.held, asked))
         m.d.sync += self.held.eq(self.kind)
@@ -138,19 +139,16 @@ class Guard(wiring.Component):
 
     def _codes(self) -> None:
         """Let codes through that are within limits."""
-        m, write, written, channels = self.m, self.write, self.written, len(self.parameters.classes)
-        its = Array([Const(one.value, 2) for one in self.parameters.classes])[write.payload.channel]
-        above = {kind: Signal(name=f"above_{kind.name}".lower()) for kind in Kind}
-        for kind, found in above.items():
-            limits = Array([self.limit(one.name.lower(), Const(kind.value, Kind)) for one in Class])
-            m.d.comb += found.eq(write.payload.code > limits[its])
+        m, write, written, channels = self.m, self.write, self.written, self.parameters.channels
+        above = {kind: self._above(kind) for kind in self.parameters.kinds}
+        of_kind = self._of_kind(self.kind, above)
         known, taken, passed = Signal(), Signal(), Signal()
         m.d.comb += [
-            known.eq(write.payload.channel < channels),
+            known.eq(write.payload.channel < len(channels)),
             write.ready.eq(~self.running | written.ready | ~written.valid),
             taken.eq(write.valid & write.ready & self.running),
-            passed.eq(taken & known & ~Array(above.values())[self.kind] & ~self.causes.any()),
-            self.not_passed.eq(taken & (~known | Array(above.values())[self.kind])),
+            passed.eq(taken & known & ~of_kind & ~self.causes.any()),
+            self.not_passed.eq(taken & (~known | of_kind)),
         ]
         with m.If(written.ready):
             m.d.sync += written.valid.eq(0)
@@ -163,17 +161,27 @@ class Guard(wiring.Component):
                 m.d.sync += beyond.eq(0)
             with m.If(passed):
                 m.d.sync += beyond.bit_select(write.payload.channel, 1).eq(above[kind])
-            with m.If(self.narrow.valid):  # what was written before may be above the new limit
+            with m.If(self.narrow.valid & (self.narrow.payload.which < len(self.reaches))):
+                # What was written before may be above the new limit.
                 m.d.sync += beyond.eq(-1)
 
+    def _above(self, kind: Kind) -> Signal:
+        """Return whether the code at hand is none that its channel may have."""
+        m, payload, channels = self.m, self.write.payload, self.parameters.channels
+        above = Signal(name=f"above_{kind.name}".lower())
+        with m.Switch(payload.channel):
+            for n, channel in enumerate(channels):
+                low, high = channel.windows()[kind]
+                reach = self.reaches[kind, channel.drives]
+                with m.Case(n):
+                    off = Mux(payload.code > channel.rest, payload.code - channel.rest, channel.rest - payload.code)
+                    m.d.comb += above.eq((payload.code < low) | (payload.code > high) | (off > reach))
+        return above
+
     def _too_high(self) -> Value:
-        """Return whether a code is not passed, or lines are to be driven with codes of another kind."""
-        driven = Mux(
-            self.kind == Kind.READ,
-            self.beyond[Kind.READ].any(),
-            (self.kind == Kind.PULSE) & self.beyond[Kind.PULSE].any(),
-        )
-        return self.not_passed | (self.wanted & driven)
+        """Return whether a code is not passed, or lines are to be driven while a channel has one of another kind."""
+        beyond = self._of_kind(self.kind, {kind: beyond.any() for kind, beyond in self.beyond.items()})
+        return self.not_passed | (self.wanted & beyond)
 
     # -- rules ---------------------------------------------------------------------------------------------------------
 
@@ -218,7 +226,7 @@ class Guard(wiring.Component):
         m.d.sync += self.lasted.eq(Mux(self.driving, self.lasted + 1, 0))
         self.too_long = (
             self.driving & self.wanted & (self.kind != Kind.READ)
-            & (self.lasted + 1 >= self.limit("width", self.kind))
+            & (self.lasted + 1 >= self._of_kind(self.kind, dict(self.widths)))
         )  # fmt: skip
 
     def _watchdog(self) -> None:

@@ -17,17 +17,21 @@ from pathlib import Path
 from amaranth.back import rtlil
 from amaranth.hdl import Assert, Assume, Elaboratable, Module, Mux, ResetSignal, Signal
 
-from firmware.analog.bounds import GuardParameters, Kind, Limits
+from firmware.analog.bounds import Channel, GuardParameters, Kind
 from firmware.analog.guard import Guard
 from firmware.analog.outputs import REST, Class, Levels
 from hwctl.protocol.codes import Trip
 
 PARAMETERS = GuardParameters(
-    classes=(*Class, Class.ROW), pulse=Limits(row=900, col=800, gate=3000, rail=450, width=6), read=200,
-    form=Limits(row=1300, col=0, gate=600, rail=0, width=9),
-    dead=2, gap=5, gate_after=2, silence=6, framing_window=8, bad_frames=2,
+    channels=(
+        Channel(Class.ROW, 500, (400, 600), (500, 1400), (500, 1800)),
+        Channel(Class.COL, 500, (400, 600), (100, 1300), (500, 500)),
+        Channel(Class.GATE, 0, (0, 3000), (0, 2500), (0, 600)),
+        Channel(Class.ROW, 510, (410, 610), (510, 1410), (510, 1810)),
+    ),
+    width=6, form_width=9, dead=2, gap=5, gate_after=2, silence=6, framing_window=8, bad_frames=2,
 )  # fmt: skip
-DEPTH = 20  # clock cycles: 4 prove it, the others let broken guards show themselves from power-up
+DEPTH = 12  # clock cycles: 4 prove it, the others let broken guards show themselves from power-up
 SCRIPT = f"""[options]
 mode prove
 depth {DEPTH}
@@ -84,30 +88,25 @@ class Proof(Elaboratable):
         levels = guard.levels
         driven = levels.drive_row | levels.drive_col
         m.d.comb += Assert(guard.held.as_value() <= max(kind.value for kind in Kind))
-        for n, one in enumerate(p.classes):
-            name, code = one.name.lower(), Signal(16, name=f"code_{n}")
-            pulse = p.pulse.codes()[name]
-            form = pulse if p.form is None else p.form.codes()[name]
+        for n, channel in enumerate(p.channels):
+            code = Signal(16, name=f"code_{n}")
+            windows = channel.windows()
             given = written.valid & (written.payload.channel == n)
             with m.If(given):
-                m.d.comb += Assert(written.payload.code <= max(pulse, form))
                 m.d.sync += code.eq(written.payload.code)
             with m.Elif(guard.zeroed & ~written.valid & ~guard.sending):
-                m.d.sync += code.eq(0)
+                m.d.sync += code.eq(channel.rest)
             now = Mux(given, written.payload.code, code)
-            read = p.read if one == Class.ROW else pulse
-            m.d.comb += [
-                Assert((now <= read) | guard.beyond[Kind.READ][n]),
-                Assert((now <= pulse) | guard.beyond[Kind.PULSE][n]),
-                Assert(code <= max(pulse, form)),
-            ]
+            inside = {kind: (now >= low) & (now <= high) for kind, (low, high) in windows.items()}
+            m.d.comb += Assert(~given | inside[Kind.READ] | inside[Kind.PULSE] | inside[Kind.FORM])
+            for kind, beyond in guard.beyond.items():
+                m.d.comb += Assert(inside[kind] | beyond[n])
             with m.If(driven):
-                of_kind = Mux(guard.held == Kind.FORM, max(pulse, form), pulse)
-                m.d.comb += Assert(now <= Mux(levels.sense, min(read, pulse), of_kind))
-
-        for kind, limits in p.by_kind().items():
-            for what, most in limits.items():
-                m.d.comb += Assert(guard.limits[kind, what] <= most)
+                for kind, is_inside in inside.items():
+                    m.d.comb += Assert((guard.held != kind) | is_inside)
+        built = [*p.reaches().values(), *p.widths().values()]
+        for limit, most in zip([*guard.reaches.values(), *guard.widths.values()], built, strict=True):
+            m.d.comb += Assert(limit <= most)
 
     def _drivers(self) -> None:
         """Look at which switches are on together, and for how long they have been apart."""
@@ -147,7 +146,6 @@ class Proof(Elaboratable):
         m, p, guard, levels = self.m, self.parameters, self.guard, self.guard.levels
         driven, before = levels.drive_row | levels.drive_col, Signal()
         lasted, grounded = Signal(8), Signal(8)  # clocks before this one
-        longest = max(limits.width for limits in (p.pulse, p.form) if limits is not None)
         m.d.sync += [
             before.eq(driven),
             lasted.eq(Mux(driven, Mux(lasted == 255, lasted, lasted + 1), 0)),
@@ -159,7 +157,7 @@ class Proof(Elaboratable):
                 Assert(guard.lasted[:8] == lasted),
                 Assert(guard.lasted[8:] == 0),
                 Assert(guard.held != Kind.READ),
-                Assert(lasted < (Mux(guard.held == Kind.FORM, longest, p.pulse.width))),
+                Assert(lasted < Mux(guard.held == Kind.FORM, p.form_width, p.width)),
             ]
         with m.If(driven):
             m.d.comb += Assert((guard.held == Kind.READ) == levels.sense)

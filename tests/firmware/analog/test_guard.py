@@ -1,19 +1,26 @@
 """The guard: right wishes pass, wrong ones trip, each trip by its name, and nothing moves until it is acknowledged."""
 
+from dataclasses import replace
+
 import pytest
 from amaranth.lib.data import Layout
 from amaranth.sim import Simulator
 
-from firmware.analog.bounds import GuardParameters, Kind, Limits
+from firmware.analog.bounds import Channel, GuardParameters, Kind
 from firmware.analog.guard import Guard
 from firmware.analog.outputs import Class, Levels
 from hwctl.protocol.codes import Trip
 
 DEAD, GAP, SILENCE, WIDTH = 2, 5, 200, 20
 PARAMETERS = GuardParameters(
-    classes=(Class.ROW, Class.COL, Class.GATE, Class.RAIL, Class.ROW),
-    pulse=Limits(900, 800, 3000, 450, WIDTH), read=200,
-    form=Limits(1300, 0, 600, 0, 40),
+    channels=(
+        Channel(Class.ROW, 100, (0, 200), (100, 900), (100, 1300)),
+        Channel(Class.COL, 100, (100, 800), (100, 800), (100, 100)),
+        Channel(Class.GATE, 0, (0, 3000), (0, 3000), (0, 600)),
+        Channel(Class.RAIL, 0, (0, 450), (0, 450), (0, 0)),
+        Channel(Class.ROW, 100, (0, 200), (100, 900), (100, 1300)),
+    ),
+    width=WIDTH, form_width=40,
     dead=DEAD, gap=GAP, gate_after=3, silence=SILENCE, framing_window=100, bad_frames=3,
 )  # fmt: skip
 ROW, COL, GATE, RAIL, OTHER_ROW = range(5)  # channels
@@ -126,7 +133,7 @@ def test_a_pulse_too_long_is_cut_at_its_limit(bench):
 
 
 @pytest.mark.parametrize(("channel", "limit"), [(ROW, 900), (COL, 800), (GATE, 3000), (RAIL, 450)])
-def test_a_code_above_the_limit_of_its_channel_is_not_written(bench, channel, limit):
+def test_a_code_beyond_the_limit_of_its_channel_is_not_written(bench, channel, limit):
     async def script(b):
         await b.write(channel, limit)
         await b.write(channel, limit + 1)
@@ -172,7 +179,7 @@ def test_a_high_code_of_another_row_counts_until_it_is_gone(bench, way):
             b.ctx.set(b.guard.zero, 0)
             await b.wish(1)
         else:
-            await b.write(OTHER_ROW, 0)
+            await b.write(OTHER_ROW, 100)
         assert await reading(b) == Trip(0)
         await b.write(OTHER_ROW, 201)
         assert await reading(b) == Trip.AMPLITUDE
@@ -183,7 +190,7 @@ def test_a_high_code_of_another_row_counts_until_it_is_gone(bench, way):
 def test_codes_of_before_a_limit_was_narrowed_must_be_written_again(bench):
     async def script(b):
         await b.write(ROW, 800)
-        await narrow(b, Kind.PULSE, "row", 700)
+        await narrow(b, (Kind.PULSE, Class.ROW), 600)
         await b.pulse(3)
         assert b.trips() == Trip.AMPLITUDE
         await b.acknowledge()
@@ -198,6 +205,7 @@ def test_codes_of_before_a_limit_was_narrowed_must_be_written_again(bench):
 def test_forming_has_limits_of_its_own_and_none_without_a_limiter(bench):
     async def formed(b):
         b.ctx.set(b.guard.forming, 1)
+        await b.write(COL, 100)
         await b.write(GATE, 600)
         await b.write(ROW, 1300)
         await b.ready_to_drive()
@@ -217,7 +225,7 @@ def test_forming_has_limits_of_its_own_and_none_without_a_limiter(bench):
         assert (ROW, 1300) not in b.codes
 
     bench(with_limiter)
-    bench(without, GuardParameters(PARAMETERS.classes, PARAMETERS.pulse, 200, dead=DEAD, gap=GAP, gate_after=3))
+    bench(without, replace(PARAMETERS, form_width=None))
 
 
 WRONG = {
@@ -303,7 +311,7 @@ def test_a_trip_stays_until_it_is_acknowledged(bench):
     async def script(b):
         await b.write(ROW, 4000)
         await b.wish(100)
-        await b.write(ROW, 10)
+        await b.write(ROW, 110)
         await b.wish(10, gate=1)
         assert b.trips() == Trip.AMPLITUDE
         assert b.levels() == {"ground"}
@@ -312,9 +320,9 @@ def test_a_trip_stays_until_it_is_acknowledged(bench):
         assert b.trips() == Trip(0)
         await b.wish(2)
         await b.pulse(3)
-        await b.write(ROW, 10)
+        await b.write(ROW, 110)
         assert b.trips() == Trip(0)
-        assert b.codes == [(ROW, 10)]
+        assert b.codes == [(ROW, 110)]
 
     bench(script)
 
@@ -361,9 +369,9 @@ def test_more_damaged_frames_in_a_window_than_are_borne_trip(bench, number, ever
     bench(script)
 
 
-async def narrow(b, kind, what, value):
-    limits = [(kind, what) for kind, several in PARAMETERS.by_kind().items() for what in several]
-    b.ctx.set(b.guard.narrow.payload, {"which": limits.index((kind, what)), "value": value})
+async def narrow(b, which, value):
+    limits = [*PARAMETERS.reaches(), *PARAMETERS.widths()]
+    b.ctx.set(b.guard.narrow.payload, {"which": limits.index(which), "value": value})
     b.ctx.set(b.guard.narrow.valid, 1)
     await b.clocks(1)
     b.ctx.set(b.guard.narrow.valid, 0)
@@ -371,8 +379,8 @@ async def narrow(b, kind, what, value):
 
 def test_a_limit_can_be_narrowed_and_not_widened(bench):
     async def script(b):
-        for value in (500, 2000, 700):
-            await narrow(b, Kind.PULSE, "row", value)
+        for value in (400, 2000, 600):
+            await narrow(b, (Kind.PULSE, Class.ROW), value)
         await b.write(ROW, 500)
         assert b.trips() == Trip(0)
         await b.write(ROW, 501)
@@ -382,20 +390,33 @@ def test_a_limit_can_be_narrowed_and_not_widened(bench):
     bench(script)
 
 
+def test_a_pulse_can_be_narrowed_too(bench):
+    async def script(b):
+        await narrow(b, Kind.PULSE, 5)
+        await b.write(ROW, 900)
+        await b.ready_to_drive()
+        await b.wish(5, gate=1, return_col=1, drive_row=1)
+        assert b.trips() == Trip(0)
+        await b.wish(2, gate=1, return_col=1, drive_row=1)
+        assert b.trips() == Trip.WIDTH
+
+    bench(script)
+
+
 WRONG_PARAMETERS = {
-    "no channel": ({"classes": ()}, "no converter channel"),
+    "no channel": ({"channels": ()}, "no channel of a converter"),
     "no dead time": ({"dead": 0}, "1 clock or more"),
-    "reading above a pulse": ({"read": 901}, "above what a pulse may have"),
+    "no width": ({"form_width": 0}, "1 clock or more"),
 }
 
 
 @pytest.mark.parametrize(("change", "message"), WRONG_PARAMETERS.values(), ids=WRONG_PARAMETERS)
 def test_what_cannot_be_guarded_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
-        GuardParameters(**{"classes": tuple(Class), "pulse": PARAMETERS.pulse, "read": 200, **change})
+        replace(PARAMETERS, **change)
 
 
-@pytest.mark.parametrize("change", [{"row": -1}, {"gate": 1 << 16}, {"width": 0}])
-def test_limits_that_no_converter_has_are_refused(change):
-    with pytest.raises(ValueError, match=r"codes are 0 to|a pulse takes"):
-        Limits(**{"row": 1, "col": 1, "gate": 1, "rail": 1, "width": 1, **change})
+@pytest.mark.parametrize("window", [(101, 200), (0, 99), (-1, 200), (0, 1 << 16)])
+def test_a_window_without_rest_or_beyond_a_converter_is_refused(window):
+    with pytest.raises(ValueError, match="low <= rest <= high"):
+        Channel(Class.ROW, 100, window, (0, 200))

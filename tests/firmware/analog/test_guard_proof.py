@@ -43,7 +43,7 @@ class Widening(Guard):
     def _limits(self):
         super()._limits()
         with self.m.If(self.narrow.valid):
-            self.m.d.sync += self.limits[Kind.PULSE, "row"].eq(self.narrow.payload.value)
+            self.m.d.sync += self.widths[Kind.PULSE].eq(self.narrow.payload.value)
 
 
 class DriversStayOn(Guard):

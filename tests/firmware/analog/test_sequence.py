@@ -9,7 +9,7 @@ from amaranth.sim import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware.analog.bounds import GuardParameters, Limits
+from firmware.analog.bounds import Channel, GuardParameters
 from firmware.analog.guard import Guard
 from firmware.analog.outputs import Class, Levels, Side
 from firmware.analog.sequence import OWN, Sequencer, Times
@@ -23,8 +23,8 @@ class Bench:
 
     def __init__(self, times=TIMES, width=1000):
         self.times = times
-        limits = Limits(1, 1, 1, 1, width)
-        self.guard = Guard(GuardParameters((Class.ROW,), limits, 1, dead=times.dead, gap=times.discharge))
+        channels = (Channel(Class.ROW, 0, (0, 1), (0, 1)),)
+        self.guard = Guard(GuardParameters(channels, width, dead=times.dead, gap=times.discharge))
         self.module = m = Module()
         m.submodules.guard = self.guard
         self.sequencer = Sequencer(times)
