@@ -29,7 +29,7 @@ PARAMETERS = GuardParameters(
         Channel(Class.GATE, 0, (0, 3000), (0, 2500), (0, 600)),
         Channel(Class.ROW, 510, (410, 610), (510, 1410), (510, 1810)),
     ),
-    width=6, form_width=9, dead=2, gap=5, gate_after=2, silence=6, framing_window=8, bad_frames=2,
+    width=3, form_width=4, dead=2, gap=3, gate_after=2, silence=6, framing_window=8, bad_frames=2,
 )  # fmt: skip
 DEPTH = 12  # clock cycles: 4 prove it, the others let broken guards show themselves from power-up
 SCRIPT = f"""[options]
