@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 KINDS = ("moving", "stuck-on", "stuck-off", "unformed")
 SCALED = ("S", "ohm")  # units that take a prefix
+BUDGET = 60  # pulses a cell
 SAVE_EVERY = 10.0  # s between two saves of what is known so far
 
 
@@ -58,12 +59,13 @@ def calibrate(
     rows: Rows = ":",
     cols: Cols = ":",
     budget: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--budget",
-            help="Pulses a cell may take: 60 for ranges and pooled curves, 400 for each cell's and all else.",
+            help=f"Pulses a cell may take: {BUDGET} for ranges and pooled curves, 400 for each cell's and all else. "
+            f"Default {BUDGET}, but none for a physical array.",
         ),
-    ] = 60,
+    ] = None,
     skip: Annotated[
         str,
         typer.Option("--skip", metavar="NAMES", help="Left out: read-path, loads, symmetry, relaxation, read-disturb."),
@@ -106,6 +108,7 @@ def calibrate(
     from hwctl.calibration.plan import Plan  # noqa: PLC0415
     from hwctl.calibration.probe import Probe  # noqa: PLC0415
     from hwctl.crossbar import Crossbar  # noqa: PLC0415
+    from hwctl.crossbar.pulsebudget import demand_budget  # noqa: PLC0415
     from hwctl.packages import need  # noqa: PLC0415
 
     if context.invoked_subcommand is not None:
@@ -115,6 +118,7 @@ def calibrate(
         raise BadInput("name the record that is to be written: --out chip7.h5")
     if out.exists():
         raise BadInput(f"{out} exists already; name another file, or move it away")
+    given, budget = budget, BUDGET if budget is None else budget
     plan = Plan.of(budget, _skipped(skip), longest)
     about: dict[str, str | int | float | bool] = {
         "chip": chip, "die": die, "stack": stack, "forming_history": history, "operator": operator, "target": target,
@@ -122,6 +126,7 @@ def calibrate(
         **({} if temperature is None else {"temperature_celsius": temperature}),
     }  # fmt: skip
     with watching(record, pulse_log) as wraps, Crossbar.open(target, wraps=wraps) as crossbar:
+        demand_budget(crossbar, given, "--budget")
         region = crossbar.region(lines("--rows", rows), lines("--cols", cols))
         same: dict[str, str | int | float | bool] = {
             "device": crossbar.identity.device, "build": crossbar.identity.build, "region": str(tuple(region)),

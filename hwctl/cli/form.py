@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from hwctl.cli.output import DEFAULT_TARGET, Averages, Cols, Device, Json, Rows, Target, lines, write_json
+from hwctl.cli.output import DEFAULT_TARGET, Averages, CellBudget, Cols, Device, Json, Rows, Target, lines, write_json
 from hwctl.cli.watch import LogPulses, Record, watching
 from hwctl.errors import BadInput, BoardError, DeviceError
 
@@ -36,14 +36,17 @@ def form(
     gate: Annotated[float, typer.Option("--gate", help="Gate voltage of --ramp in V.")] = 0.0,
     averages: Averages = 1,
     device: Device = None,
+    pulse_budget: CellBudget = None,
     record: Record = None,
     pulse_log: LogPulses = None,
     json: Json = None,
 ) -> None:
     """Give unformed cells forming pulses, weak to strong, until each conducts. Formed cells get none."""
     from hwctl.crossbar import Crossbar  # noqa: PLC0415  numpy is not needed for --help
+    from hwctl.crossbar.pulsebudget import within_budget  # noqa: PLC0415
 
-    with watching(record, pulse_log) as wraps, Crossbar.open(target, wraps=wraps) as crossbar:
+    with watching(record, pulse_log) as wraps, Crossbar.open(target, wraps=wraps) as opened:
+        crossbar = within_budget(opened, pulse_budget, "--pulse-budget")
         region = crossbar.region(lines("rows", rows), lines("columns", cols))
         shapes = _given(crossbar, ramp, width, gate) if ramp else known_levels(crossbar, device)
         siemens = usual_stop(crossbar, device) if stop is None else stop * 1e-6

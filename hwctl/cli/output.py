@@ -27,6 +27,9 @@ Json = Annotated[
 ]
 Rows = Annotated[str, typer.Option("--rows", metavar="FIRST:END", help="Rows, for example 0:10; default all.")]
 Cols = Annotated[str, typer.Option("--cols", metavar="FIRST:END", help="Columns, for example 0:20; default all.")]
+CellBudget = Annotated[
+    int | None, typer.Option("--pulse-budget", help="Pulses that one cell may take; a physical array demands it.")
+]
 Averages = Annotated[int, typer.Option("--averages", help="Conversions of one reading, a power of two.")]
 
 

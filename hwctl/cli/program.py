@@ -9,7 +9,7 @@ import typer
 from hwctl.cli.chiprecord import known_of, model_of, refuse_contradicted
 from hwctl.cli.closedloop import ClosedLoop
 from hwctl.cli.matrixfile import load_csv, load_weights
-from hwctl.cli.output import DEFAULT_TARGET, Averages, Device, Json, Target, write_json
+from hwctl.cli.output import DEFAULT_TARGET, Averages, CellBudget, Device, Json, Target, write_json
 from hwctl.cli.programmed import errors, key_figures, of_result, show
 from hwctl.cli.watch import LogPulses, Record, watching
 from hwctl.cli.weights import Wish, program_matrix, refuse_contradictions, refuse_spare
@@ -114,6 +114,7 @@ def program(
             "refused. Weights have --nearest.",
         ),
     ] = False,
+    pulse_budget: CellBudget = None,
     record: Record = None,
     pulse_log: LogPulses = None,
     json: Json = None,
@@ -124,6 +125,7 @@ def program(
     not follow are listed. Weights become pairs of cells, W = (G+ - G-) / scale, in neighbouring columns.
     """
     from hwctl.crossbar import Crossbar  # noqa: PLC0415  not needed for --help
+    from hwctl.crossbar.pulsebudget import within_budget  # noqa: PLC0415
 
     of_weights = {"--scale": scale, "--nearest": nearest, "--out": out, "--map": mapped, "--residual": residual}
     refuse_contradictions(file, weights, of_weights, out)
@@ -140,12 +142,14 @@ def program(
             wish = Wish(
                 weights, matrix, row, col, scale, nearest, known, device, mapped, spare_rows, spare_cols, residual
             )
-            with Crossbar.open(target, wraps=wraps) as crossbar:
+            with Crossbar.open(target, wraps=wraps) as opened:
+                crossbar = within_budget(opened, pulse_budget, "--pulse-budget")
                 result = program_matrix(crossbar, wish, loop, out, report)
         else:
             assert file is not None
             wanted = load_csv(file, "conductances in uS") * 1e-6
-            with Crossbar.open(target, wraps=wraps) as crossbar:
+            with Crossbar.open(target, wraps=wraps) as opened:
+                crossbar = within_budget(opened, pulse_budget, "--pulse-budget")
                 region = crossbar.region(slice(row, row + wanted.shape[0]), slice(col, col + wanted.shape[1]))
                 model = model_of(crossbar, device, known)
                 if verify:

@@ -91,7 +91,9 @@ def train(
         float, typer.Option(help="Read a cell again where its uncertainty exceeds this multiple of the wished change.")
     ] = 10.0,
     averages: Annotated[int, typer.Option(help="Conversions of one reading, a power of two.")] = 1,
-    pulse_budget: Annotated[int | None, typer.Option(help="Pulses that one cell may take.")] = None,
+    pulse_budget: Annotated[
+        int | None, typer.Option(help="Pulses that one cell may take; a physical array demands it.")
+    ] = None,
     validation: Annotated[
         float, typer.Option(help="Share of the training rows kept for validation; the test part is read once, then.")
     ] = 0.0,

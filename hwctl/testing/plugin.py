@@ -15,14 +15,14 @@ import pytest
 if TYPE_CHECKING:
     from hwctl.crossbar import Crossbar
     from hwctl.protocol.codes import Feature
-    from hwctl.testing.budget import PulseBudget
+    from hwctl.testing.budget import SessionBudget
 
 DEFAULT_TARGET = "emulator:?device=reram-es&rows=16&cols=12&seed=1"
 ENVIRONMENT = "HWCTL_TARGET"
 BOARDS = "hwctl.boards"  # entry points of hwctl.links.target.GROUP, which would import numpy
 PHYSICAL_PULSES = 1000  # of a cell in one session, where --hwctl-pulses does not say
 
-_BUDGETS: pytest.StashKey[dict[str, "PulseBudget"]] = pytest.StashKey()
+_BUDGETS: pytest.StashKey[dict[str, "SessionBudget"]] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -99,13 +99,13 @@ def within_budget(opened: "Crossbar", url: str, config: pytest.Config) -> "Cross
     """Return a crossbar on the same link which skips a test that would give a cell more pulses than it may get."""
     from hwctl.crossbar import Crossbar  # noqa: PLC0415
     from hwctl.protocol.codes import Feature  # noqa: PLC0415
-    from hwctl.testing.budget import PulseBudget  # noqa: PLC0415
+    from hwctl.testing.budget import SessionBudget  # noqa: PLC0415
 
     limit = config.getoption("--hwctl-pulses")
     if limit is None and opened.has(Feature.EMULATED):
         return opened
     most = PHYSICAL_PULSES if limit is None else limit
-    budget = config.stash[_BUDGETS].setdefault(url, PulseBudget(most, opened.rows, opened.cols))
+    budget = config.stash[_BUDGETS].setdefault(url, SessionBudget(most, opened.rows, opened.cols))
     return Crossbar(budget.metered(opened.link))
 
 

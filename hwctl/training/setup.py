@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hwctl.crossbar import Crossbar
 from hwctl.crossbar.known import device_of
+from hwctl.crossbar.pulsebudget import demand_budget
 from hwctl.devices.chipfile import stamp
 from hwctl.devices.knownchip import KnownChip, load_known
 from hwctl.devices.presetfile import file_of, is_path, load_named, pinned
@@ -166,13 +167,16 @@ def load_data(config: TrainConfig) -> Dataset:
 def open_crossbars(config: TrainConfig, wraps: Sequence[Wrap] = ()) -> list[Crossbar]:
     """Open every target, with `wraps` around each link.
 
-    Raises TargetError, and RunError where a twin's record has changed; what was opened before is closed.
+    Raises TargetError, BadInput where a physical array has no pulse budget, and RunError where a twin's record has
+    changed; what was opened before is closed.
     """
     check_records(config)
     with ExitStack() as opened:
         crossbars = [
             opened.enter_context(Crossbar.open(url, stream_seed=config.seed, wraps=wraps)) for url in config.targets
         ]
+        for crossbar in crossbars:
+            demand_budget(crossbar, config.pulse_budget, "--pulse-budget")
         opened.pop_all()  # all of them are open: the caller closes them
     return crossbars
 

@@ -101,3 +101,26 @@ def test_a_board_without_form_is_said(run):
     code, _, err = run("form", "--target", TARGET + "&lacks=form")
     assert code == 1
     assert "has no FORM" in err
+
+
+@pytest.mark.parametrize("command", ["form", "program", "train", "calibrate"])
+def test_a_physical_array_gets_no_pulse_without_a_budget(run, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "targets.csv").write_text("20,21\n")
+    target = ("--target", "emulator:?device=neurram&rows=21&cols=20&unformed=0.1&lacks=emulated")
+    arguments = {
+        "form": (), "program": ("targets.csv",), "train": ("wbc",), "calibrate": ("--out", "chip.h5"),
+    }[command]  # fmt: skip
+    code, _, err = run(command, *arguments, *target)
+    option = "--budget" if command == "calibrate" else "--pulse-budget"
+    assert code == 1
+    assert f"physical array, whose cells wear out: say with {option} how many" in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_forming_within_a_budget_goes_on_a_physical_array(run):
+    target = ("--target", "emulator:?device=neurram&rows=4&cols=4&unformed=0.5&lacks=emulated")
+    assert run("form", *target, "--pulse-budget", "40")[0] == 0
+    code, _, err = run("form", *target, "--pulse-budget", "1")
+    assert code == 1
+    assert "its budget is 1; the command was not sent" in err
