@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from firmware.boards import BUILDS
+from firmware.platforms import BUILDS
 from firmware.simulation.board import DIVISOR
 from firmware.simulation.model import program_of
 from firmware.simulation.process import SimulatedBoard

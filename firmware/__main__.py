@@ -102,7 +102,7 @@ def load(
 @app.command()
 def boards() -> None:
     """List the boards that can be built for; those with a star have settings of their own."""
-    from firmware.boards import BUILDS, platforms  # noqa: PLC0415
+    from firmware.platforms import BUILDS, platforms  # noqa: PLC0415
     from firmware.zynq.design import DESIGNS  # noqa: PLC0415
 
     for name in platforms():
@@ -128,8 +128,8 @@ def build(
     For a Zynq, write what Vivado builds its bitstream of: Verilog, Tcl and the HWH.
     """
     from firmware import manifest  # noqa: PLC0415
-    from firmware.boards import build_of  # noqa: PLC0415
     from firmware.build import build as run  # noqa: PLC0415
+    from firmware.platforms import build_of  # noqa: PLC0415
     from firmware.zynq.design import DESIGNS  # noqa: PLC0415
 
     changes = {name: value for name, value in (("rows", rows), ("cols", cols), ("lanes", lanes)) if value is not None}

@@ -10,9 +10,9 @@ from typing import Any
 
 from firmware import tools
 from firmware.board import Board, build_id
-from firmware.boards import BoardBuild, family_of, platform_of
 from firmware.errors import BuildError
 from firmware.parameters import Parameters
+from firmware.platforms import BoardBuild, family_of, platform_of
 from firmware.tops import UartTop
 from hwctl.devices import presets
 from hwctl.devices.chip import Chip, fabricate, noise_key

@@ -4,7 +4,7 @@ from amaranth.hdl import ClockDomain, ClockSignal, Instance, Module, ResetSignal
 from amaranth.lib import wiring
 
 from firmware.board import Board
-from firmware.boards import Pll
+from firmware.platforms import Pll
 
 
 class UartTop(wiring.Component):

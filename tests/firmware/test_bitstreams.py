@@ -6,8 +6,8 @@ import pytest
 
 from firmware import manifest
 from firmware.board import build_id
-from firmware.boards import build_of
 from firmware.build import contents_of
+from firmware.platforms import build_of
 
 ENTRIES = manifest.read()
 

@@ -1,4 +1,4 @@
-"""Boards that bitstreams can be built for: platforms of amaranth-boards with a UART, and what is built by default."""
+"""FPGA boards that bitstreams are built for: amaranth-boards' platforms with a UART, and what is built by default."""
 
 import importlib
 import inspect
