@@ -1,5 +1,6 @@
-"""`python -m firmware`: simulate the gateware, or build bitstreams."""
+"""`python -m firmware`: simulate the gateware, build bitstreams, or check the description of an analog board."""
 
+import json
 import signal
 import sys
 from pathlib import Path
@@ -183,6 +184,26 @@ def _compare(board: str, known: object, found: object) -> None:
     if known != found:
         raise BuildError(f"{board}: {found} was built, the manifest has {known}; build it anew")
     typer.echo(f"{board}: {known}, as committed")
+
+
+@app.command("board")
+def board_file(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Board file, such as firmware/boards/NAME.toml.")],
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write it for machines.")] = None,
+) -> None:
+    """Check the description of an analog board, and print what to look at before powering it up.
+
+    Each line with its channels, switches and polarity, limits and drive levels in codes, times, what holds at power-up.
+    """
+    from firmware.analog.boardfile import BoardFile  # noqa: PLC0415  not needed for --help
+    from firmware.analog.document import document  # noqa: PLC0415
+    from firmware.analog.sheet import text  # noqa: PLC0415
+    from hwctl.files import write_file  # noqa: PLC0415
+
+    found = BoardFile.load(file)
+    if json_file is not None:
+        write_file(json_file, (json.dumps(document(found), indent=2) + "\n").encode())
+    typer.echo(text(found), nl=False)
 
 
 @app.command()

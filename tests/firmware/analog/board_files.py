@@ -1,0 +1,42 @@
+"""Board files of these tests: the examples, and copies of them with something changed."""
+
+import copy
+import sys
+from pathlib import Path
+
+import tomli_w
+
+import firmware
+from firmware.analog.boardfile import BoardFile
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FOLDER = Path(firmware.__file__).parent / "boards"
+TRANSISTORS, PASSIVE = FOLDER / "example-1t1r-16x16.toml", FOLDER / "example-passive-8x8.toml"
+GONE = object()
+"""Value of a key that is taken out."""
+
+
+def changed(source, changes, folder):
+    """Write a copy of a board file with values by their dotted key, such as 'lines.row.dac.3'. Returns its path."""
+    found = copy.deepcopy(tomllib.loads(source.read_text()))
+    for key, value in changes.items():
+        *path, last = (int(part) if part.isdigit() else part for part in key.split("."))
+        table = found
+        for part in path:
+            table = table.setdefault(part, {}) if isinstance(table, dict) else table[part]
+        if value is GONE:
+            del table[last]
+        else:
+            table[last] = value
+    path = folder / "board.toml"
+    path.write_text(tomli_w.dumps(found))
+    return path
+
+
+def loaded(source, changes, folder):
+    """Return a changed board file, loaded."""
+    return BoardFile.load(changed(source, changes, folder))
