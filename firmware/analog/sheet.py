@@ -9,19 +9,6 @@ from firmware.analog.wiring import Adc, Dac, Line
 from hwctl.protocol.codes import HalfSelect
 
 _OTHER = {"row": "col", "col": "row"}
-_LINE_HEAD = (
-    "line",
-    "DAC",
-    "polarity",
-    "0 V at",
-    "volts",
-    "read codes",
-    "pulse codes",
-    "drive",
-    "ground",
-    "ADC",
-    "TIA",
-)
 _NAMES = {"row": "rows", "col": "columns"}
 
 
@@ -73,16 +60,28 @@ def _said(item: Dac | Adc) -> str:
 
 
 def _lines(board: BoardFile) -> Iterator[str]:
-    yield from _columns(_LINE_HEAD, [_line(board, line) for line in board.lines])
+    uses = ("read", "pulse", "form") if board.forms else ("read", "pulse")
+    head = (
+        "line",
+        "DAC",
+        "polarity",
+        "0 V at",
+        "volts",
+        *(f"{use} codes" for use in uses),
+        "drive",
+        "ground",
+        "ADC",
+        "TIA",
+    )
+    yield from _columns(head, [_line(board, line, uses) for line in board.lines])
 
 
-def _line(board: BoardFile, line: Line) -> tuple[object, ...]:
+def _line(board: BoardFile, line: Line, uses: Sequence[str]) -> tuple[object, ...]:
     guard, (low, high) = board.codes.guard(line), (float(end) for end in line.transfer.volts)
-    pulse = guard.form if board.forms else guard.pulse
     return (
         f"{line.side} {line.index}", line.dac, "+" if line.transfer.polarity > 0 else "- (inverts)", line.transfer.zero,
-        f"{low:.4g} to {high:.4g}", "{} to {}".format(*guard.read), "{} to {}".format(*pulse), line.drive,
-        line.ground or "-", line.adc or "-", line.sense or "-",
+        f"{low:.4g} to {high:.4g}", *("{} to {}".format(*getattr(guard, use)) for use in uses),
+        line.drive, line.ground or "-", line.adc or "-", line.sense or "-",
     )  # fmt: skip
 
 
