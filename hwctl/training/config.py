@@ -43,7 +43,8 @@ class TrainConfig:
     replay: int = 8
     """Updates that schedule `outer` sends again with momentum: what is older weighs momentum**replay and less."""
     replay_draws: float = 0.0
-    """Events of a layer that are sent with each update on average, drawn at random by their size; 0: all."""
+    """Events of a layer that are sent an update on average, at most: once each, late, the larger the likelier; 0: all,
+    each with each of those updates."""
     rank: int = 1
     """Events of a layer that schedule `low-rank` sends at a time,"""
     hold: int = 8

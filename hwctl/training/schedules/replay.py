@@ -4,9 +4,11 @@ m = b m + x^T d is the sum of b^k x_k^T d_k over all k updates that went before.
 sent again with every update, so that traffic grows by `depth` and not to that of a matrix; what is older would weigh
 b^depth and less. Of Polyak's heavy ball (see `optimizers.Momentum`), cut off there.
 
-Cheaper still, some of them are drawn, each the likelier the more it weighs and the larger its outer product is, and
-sent the larger the less likely it was: on average the same sum. Drawing by size has the least variance of all ways to
-draw (Alain et al., "Variance reduction in SGD by distributed importance sampling", arXiv 1511.06481).
+Cheaper still, each event is sent once, late: by k updates with a probability of b^k, and with the weight of all that
+it would have been sent with. On average it is the same sum. Where fewer than all are to be sent, the larger ones are
+the likelier, and a small one is sent as if it were larger, so that the sum is the same again; drawing by size has the
+least variance of all ways to draw (Alain et al., "Variance reduction in SGD by distributed importance sampling", arXiv
+1511.06481).
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,8 +20,9 @@ from numpy.typing import NDArray
 from hwctl.errors import BadInput
 
 Floats = NDArray[np.float64]
-PARTS = ("inputs", "deltas", "ages")
+PARTS = ("inputs", "deltas", "left")
 SHORTEST = 1000.0  # updates over which the usual size of events is averaged, once there were so many
+TINY = 1e-300  # instead of a usual size of 0
 
 
 class Replay:
@@ -29,14 +32,15 @@ class Replay:
         """Begin empty.
 
         shapes: inputs + 1 and outputs of each layer; momentum: b, 0 to below 1; depth: updates; draws: events of a
-        layer that are sent with each update on average, 0 for all.
+        layer that are sent with each update on average, late; 0: all of the last `depth` updates, each time.
         """
         if depth < 1 or not 0.0 <= draws < inf:
             raise BadInput(f"replay of {depth} updates, {draws} draws; give 1 or more, and 0 or more")
         self.momentum, self.depth, self.draws = momentum, depth, draws
-        self._past = [(np.zeros((0, rows)), np.zeros((0, outputs)), np.zeros(0)) for rows, outputs in shapes]
+        self._kept = [(np.zeros((0, rows)), np.zeros((0, outputs)), np.zeros(0)) for rows, outputs in shapes]
+        """Events of each layer, and in how many updates they are sent, or with `draws` 0 forgotten."""
         self._usual = np.zeros(len(shapes))
-        """Mean size of what was to be sent with an update, (layers,),"""
+        """Mean size of an update's events, (layers,),"""
         self._seen = np.zeros(len(shapes))
         """over so many updates."""
 
@@ -44,41 +48,50 @@ class Replay:
         """Return the events that are to be sent with an update, and keep its own.
 
         inputs: (events, inputs + 1); deltas: (events, outputs). Returned deltas are scaled by what they weigh. rng:
-        draws events.
+        draws events and when they are sent.
         """
-        if self.momentum > 0.0 and self.depth > 1:
-            x, d, ages = self._past[layer]
-            kept = ages + 1 < self.depth
-            x, d = np.concatenate([x[kept], inputs]), np.concatenate([d[kept], deltas])
-            ages = np.concatenate([ages[kept] + 1, np.zeros(len(inputs))])
-            self._past[layer] = x, d, ages
-            inputs, deltas = x, d * (self.momentum**ages)[:, None]
-        return self._drawn(layer, inputs, deltas, rng) if self.draws else (inputs, deltas)
+        if self.draws:
+            return self._late(layer, *self._drawn(layer, inputs, deltas, rng), rng)
+        if self.momentum == 0.0 or self.depth == 1:
+            return inputs, deltas
+        x, d, left = self._joined(layer, inputs, deltas, np.full(len(inputs), float(self.depth)))
+        stays = left > 1
+        self._kept[layer] = x[stays], d[stays], left[stays] - 1
+        return x, d * (self.momentum ** (self.depth - left))[:, None]
+
+    def _joined(self, layer: int, x: Floats, d: Floats, left: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return what is kept of a layer with more behind it."""
+        kept = self._kept[layer]
+        return np.concatenate([kept[0], x]), np.concatenate([kept[1], d]), np.concatenate([kept[2], left])
 
     def _drawn(self, layer: int, x: Floats, d: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
         """Return some of the events, scaled so that their sum is that of all on average."""
         sizes = np.linalg.norm(x, axis=1) * np.linalg.norm(d, axis=1)
-        total = float(sizes.sum())
         self._seen[layer] += 1
-        self._usual[layer] += (total - self._usual[layer]) / min(self._seen[layer], SHORTEST)
-        if total == 0.0:
-            return x[:0], d[:0]
-        each = self._usual[layer] / self.draws
-        number = int(total / each + rng.random())
-        times = np.bincount(rng.choice(len(x), number, p=sizes / total), minlength=len(x))
-        sent = times > 0
-        return x[sent], d[sent] * (times[sent] * each / sizes[sent])[:, None]
+        self._usual[layer] += (float(sizes.sum()) - self._usual[layer]) / min(self._seen[layer], SHORTEST)
+        share = np.minimum(sizes * self.draws / max(self._usual[layer], TINY), 1.0)
+        sent = rng.random(len(x)) < share
+        return x[sent], d[sent] / share[sent, None]
+
+    def _late(self, layer: int, x: Floats, d: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
+        """Keep events for as long as momentum would spread them over, and return those whose turn it is."""
+        weights = self.momentum ** np.arange(self.depth)
+        late = rng.choice(self.depth, len(x), p=weights / weights.sum())
+        x, d, left = self._joined(layer, x, d * weights.sum(), late.astype(np.float64))
+        now = left == 0
+        self._kept[layer] = x[~now], d[~now], left[~now] - 1
+        return x[now], d[now]
 
     def state(self) -> dict[str, Floats]:
         """Return what is kept, for a checkpoint."""
-        past = {
-            f"{part}/{n}": array for n, past in enumerate(self._past) for part, array in zip(PARTS, past, strict=True)
+        kept = {
+            f"{part}/{n}": array for n, kept in enumerate(self._kept) for part, array in zip(PARTS, kept, strict=True)
         }
-        return past | {"usual": self._usual, "seen": self._seen}
+        return kept | {"usual": self._usual, "seen": self._seen}
 
     def restore(self, state: Mapping[str, Floats]) -> None:
         """Go back to what `state` returned. Raises KeyError where a part is missing."""
-        for n in range(len(self._past)):
-            x, d, ages = (state[f"{part}/{n}"] for part in PARTS)
-            self._past[n] = x, d, ages
+        for n in range(len(self._kept)):
+            x, d, left = (state[f"{part}/{n}"] for part in PARTS)
+            self._kept[n] = x, d, left
         self._usual, self._seen = state["usual"].copy(), state["seen"].copy()
