@@ -40,7 +40,7 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     },
 }  # fmt: skip
 BASE = "cell, momentum"
-RATES = (0.005, 0.01)  # 10 times that for sgd, which has no momentum of 0.9
+RATES = (0.01, 0.02)
 TUNING = 1000  # seed
 VALIDATION = 0.5  # 30,000 rows are trained on
 
