@@ -19,7 +19,7 @@ def run_as_user(tmp_path):
     def call(*arguments, path=None, **environment):
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
         if path is not None:
-            environment["PYTHONPATH"] = str(path)
+            environment["PYTHONPATH"] = os.pathsep.join([str(path), *filter(None, [os.environ.get("PYTHONPATH")])])
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, arguments)],
             cwd=tmp_path, env=kept | environment, capture_output=True, text=True, timeout=280, check=False,

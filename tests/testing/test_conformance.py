@@ -43,6 +43,10 @@ WRONG = {
         "    r = replace(r, readings=np.ascontiguousarray(r.readings[::-1, ::-1]))",
         "test_every_cell_is_read_at_its_own_place",
     ),
+    "reads other cells than it pulses": (
+        "if isinstance(r, replies.Readings):\n    r = replace(r, readings=np.ascontiguousarray(r.readings[::-1]))",
+        "test_a_cell_is_read_where_it_is_pulsed",
+    ),
     "pulses twice": (
         "if isinstance(c, commands.Pulse) and isinstance(r, replies.Pulsed):\n    self.link.execute(c)",
         "test_pulse",

@@ -139,6 +139,29 @@ def test_set_raises_the_conductance_and_reset_lowers_it_on_average(bench: Bench)
     assert raised > 0
 
 
+def answering(bench: Bench, row: int, col: int) -> np.ndarray:
+    """Return which cells of the array read clearly lower after RESET and higher after SET pulses of one."""
+    at_once = 127 if bench.emulated else 30
+    scale = bench.crossbar.units.siemens_per_reading
+    moved = []
+    for sign in (1, -1, 1):  # the first takes it from its lower bound
+        before = bench.crossbar.read(averages=4, over_range="nan")
+        bench.done(bench.sparse([(row, col)], [sign * at_once]), replies.Pulsed)
+        moved.append((bench.crossbar.read(averages=4, over_range="nan") - before) / scale)
+    clearly = 10 * bench.noise
+    return np.logical_and(moved[1] < -clearly, moved[2] > clearly)
+
+
+def test_a_cell_is_read_where_it_is_pulsed(bench: Bench) -> None:
+    _, last_row, first_col, _ = bench.block
+    places = (0, bench.cols - 1), (last_row - 1, 0), (last_row - 1, first_col)
+    found = [(place, answering(bench, *place)) for place in places]
+    if not any(cells.any() for _, cells in found):
+        pytest.skip(f"no pulses show in readings of {bench.url}")
+    for place, cells in found:
+        assert cells[place] or not cells.any(), f"pulses of {place} move {np.argwhere(cells).tolist()[:4]}"
+
+
 def test_pulses_of_a_cell_move_no_other(exact: Bench) -> None:
     before = exact.cells()
     counts = np.zeros(exact.block.shape, np.int64)
