@@ -30,9 +30,10 @@ SIDES = ("row", "col")
 
 
 class Guard(wiring.Component):
-    """`wish`, `write`, `zero` and `forming` come from sequencers; `levels`, `written` and `zeroed` go to the pins.
+    """`wish`, `write`, `zero` and `forming` come from sequencers; `levels` and `written` go to the pins.
 
-    `zero` asks for code 0 of all converters. `sending`: a code is on its way to a converter. `heard` and `bad_frame`
+    `zero` asks for the rest code of every channel, as going to rest does: `to_rest` is high until `rested` says that
+    all have it, and no other code is taken meanwhile. `heard` and `bad_frame`
     are high for one clock with each whole and each damaged frame. `blocked`: trips that others find. `narrow` lowers a
     limit; a higher value than the present one changes nothing. What channels hold at power-up is not known.
     """
@@ -47,7 +48,7 @@ class Guard(wiring.Component):
                 "write": In(stream.Signature(write)),
                 "zero": In(1),
                 "forming": In(1),
-                "sending": In(1),
+                "rested": In(1),
                 "safe": In(1),
                 "heard": In(1),
                 "bad_frame": In(1),
@@ -57,7 +58,7 @@ class Guard(wiring.Component):
                 "narrow": In(stream.Signature(Narrowed)),
                 "levels": Out(Levels, init=REST),
                 "written": Out(stream.Signature(write)),
-                "zeroed": Out(1),
+                "to_rest": Out(1),
                 "trips": Out(TRIP_BITS),
                 "resting": Out(1),
             }
@@ -83,6 +84,7 @@ class Guard(wiring.Component):
         self.opened = [Signal(range(p.dead + 1), init=p.dead, name=f"opened_{side}") for side in SIDES]
         self.grounded = Signal(range(p.gap + 1))  # clocks at ground since the last pulse
         self.lasted = Signal(32)  # clocks of a pulse before this one
+        self.clean = Signal()  # all channels have their rest codes
         self.down = Signal(range(p.dead + p.gate_after + 1))  # clocks since drivers were opened
         self.quiet = Signal(range(p.silence + 1))  # clocks without a whole frame
 
@@ -145,7 +147,7 @@ class Guard(wiring.Component):
         known, taken, passed = Signal(), Signal(), Signal()
         m.d.comb += [
             known.eq(write.payload.channel < len(channels)),
-            write.ready.eq(~self.running | written.ready | ~written.valid),
+            write.ready.eq(~self.running | (~self.to_rest & (written.ready | ~written.valid))),
             taken.eq(write.valid & write.ready & self.running),
             passed.eq(taken & known & ~of_kind & ~self.causes.any()),
             self.not_passed.eq(taken & (~known | of_kind)),
@@ -153,11 +155,13 @@ class Guard(wiring.Component):
         with m.If(written.ready):
             m.d.sync += written.valid.eq(0)
         with m.If(passed):
-            m.d.sync += [written.valid.eq(1), written.payload.eq(write.payload)]
-        idle = ~written.valid & ~self.sending & ~taken
-        m.d.sync += self.zeroed.eq((self.zero | ~self.running) & idle)
+            m.d.sync += [written.valid.eq(1), written.payload.eq(write.payload), self.clean.eq(0)]
+        with m.If(self.to_rest & self.rested):
+            m.d.sync += [self.to_rest.eq(0), self.clean.eq(1)]
+        with m.Elif((self.zero | ~self.running) & ~self.clean & ~written.valid & ~taken):
+            m.d.sync += self.to_rest.eq(1)
         for kind, beyond in self.beyond.items():
-            with m.If(self.zeroed & idle):
+            with m.If(self.to_rest & self.rested):
                 m.d.sync += beyond.eq(0)
             with m.If(passed):
                 m.d.sync += beyond.bit_select(write.payload.channel, 1).eq(above[kind])
@@ -270,7 +274,8 @@ class Guard(wiring.Component):
                 m.d.sync += levels.gate.eq(0)
             with m.If(self.resting & self.acknowledge):
                 m.d.sync += self.trips.eq(self.causes)
-            with m.If(self.resting & ~self.safe & ~self.trips.any() & ~self.causes.any() & self._at_rest(self.wish)):
+            stopped = self.safe | self.trips.any() | self.causes.any()
+            with m.If(self.resting & self.clean & ~stopped & self._at_rest(self.wish)):
                 m.d.sync += self.running.eq(1)
 
     def _no_driver(self) -> Iterator[object]:

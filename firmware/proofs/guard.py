@@ -73,7 +73,7 @@ class Proof(Elaboratable):
         for name, value in (
             ("wish", guard.wish.as_value()), ("write", guard.write.payload.as_value()),
             ("write_valid", guard.write.valid), ("zero", guard.zero), ("forming", guard.forming),
-            ("sending", guard.sending), ("safe", guard.safe), ("heard", guard.heard), ("bad_frame", guard.bad_frame),
+            ("rested", guard.rested), ("safe", guard.safe), ("heard", guard.heard), ("bad_frame", guard.bad_frame),
             ("executing", guard.executing), ("blocked", guard.blocked), ("acknowledge", guard.acknowledge),
             ("narrow", guard.narrow.payload.as_value()), ("narrow_valid", guard.narrow.valid),
             ("written_ready", guard.written.ready),
@@ -94,7 +94,7 @@ class Proof(Elaboratable):
             given = written.valid & (written.payload.channel == n)
             with m.If(given):
                 m.d.sync += code.eq(written.payload.code)
-            with m.Elif(guard.zeroed & ~written.valid & ~guard.sending):
+            with m.Elif(guard.to_rest & guard.rested):
                 m.d.sync += code.eq(channel.rest)
             now = Mux(given, written.payload.code, code)
             inside = {kind: (now >= low) & (now <= high) for kind, (low, high) in windows.items()}
@@ -104,6 +104,7 @@ class Proof(Elaboratable):
             with m.If(driven):
                 for kind, is_inside in inside.items():
                     m.d.comb += Assert((guard.held != kind) | is_inside)
+        m.d.comb += Assert(~(guard.to_rest & written.valid))
         built = [*p.reaches().values(), *p.widths().values()]
         for limit, most in zip([*guard.reaches.values(), *guard.widths.values()], built, strict=True):
             m.d.comb += Assert(limit <= most)

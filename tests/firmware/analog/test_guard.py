@@ -86,8 +86,9 @@ def bench():
         async def testbench(ctx):
             ctx.set(guard.written.ready, 1)
             ctx.set(guard.heard, 1)
+            ctx.set(guard.rested, 1)
             found = Bench(ctx, guard)
-            await found.wish(GAP + 2)
+            await found.wish(GAP + 4)
             assert found.levels() == {"ground"}
             await script(found)
 
@@ -175,9 +176,9 @@ def test_a_high_code_of_another_row_counts_until_it_is_gone(bench, way):
         await b.write(OTHER_ROW, 900)
         if way == "zeroed":
             b.ctx.set(b.guard.zero, 1)
-            await b.wish(2)
-            b.ctx.set(b.guard.zero, 0)
             await b.wish(1)
+            b.ctx.set(b.guard.zero, 0)
+            await b.wish(2)
         else:
             await b.write(OTHER_ROW, 100)
         assert await reading(b) == Trip(0)
@@ -401,6 +402,50 @@ def test_a_pulse_can_be_narrowed_too(bench):
         assert b.trips() == Trip.WIDTH
 
     bench(script)
+
+
+def test_nothing_is_driven_and_no_code_taken_before_all_channels_are_known_to_be_at_rest(bench):
+    async def script(b):
+        b.ctx.set(b.guard.rested, 0)
+        b.ctx.set(b.guard.safe, 1)
+        await b.wish(1)
+        await b.write(ROW, 500)
+        b.ctx.set(b.guard.safe, 0)
+        await b.wish(20)
+        assert b.ctx.get(b.guard.to_rest) == 0  # nothing was written since
+        await b.write(ROW, 500)
+        b.ctx.set(b.guard.zero, 1)
+        await b.wish(2)
+        b.ctx.set(b.guard.zero, 0)
+        assert b.ctx.get(b.guard.to_rest)
+        b.ctx.set(b.guard.write.payload, {"channel": ROW, "code": 600})
+        b.ctx.set(b.guard.write.valid, 1)
+        await b.wish(10)
+        assert b.codes == [(ROW, 500)]
+        b.ctx.set(b.guard.rested, 1)
+        await b.wish(4)
+        assert b.codes[1] == (ROW, 600)
+
+    bench(script)
+
+
+def test_at_power_up_lines_stay_at_rest_until_converters_do():
+    guard, seen = Guard(PARAMETERS), []
+
+    async def script(ctx):
+        ctx.set(guard.heard, 1)
+        for clock in range(60):
+            ctx.set(guard.rested, clock >= 40)
+            ctx.set(guard.wish, {"gate": 1} if clock % 2 else {"ground": 1})
+            await ctx.tick()
+            seen.append((ctx.get(guard.to_rest), ctx.get(guard.levels.gate)))
+
+    simulator = Simulator(guard)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(script)
+    simulator.run()
+    assert set(seen[1:40]) == {(1, 0)}
+    assert any(gate for _, gate in seen[41:])
 
 
 WRONG_PARAMETERS = {

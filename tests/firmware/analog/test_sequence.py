@@ -38,7 +38,8 @@ class Bench:
         async def script(ctx):
             nonlocal sensing
             ctx.set(self.guard.heard, 1)
-            await ctx.tick().repeat(self.times.discharge + 3)
+            ctx.set(self.guard.rested, 1)
+            await ctx.tick().repeat(self.times.discharge + 5)
             for name, value in inputs.items():
                 ctx.set(getattr(self.sequencer, name), value)
             ctx.set(self.sequencer.start, 1)
