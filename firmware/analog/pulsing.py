@@ -1,0 +1,167 @@
+"""States that pulse cells of a physical array: COUNTS and DRIVES say what is to come, PULSE does it, cell by cell."""
+
+from typing import TYPE_CHECKING
+
+from amaranth.hdl import Mux, Signal, Value
+from amaranth.lib.memory import Memory
+
+from firmware.analog.outputs import Side
+from firmware.parameters import LEVEL_BITS
+from firmware.port import Operation
+from hwctl.protocol.codes import MAX_LEVELS, Polarity, Trip
+
+if TYPE_CHECKING:
+    from firmware.analog.array import AnalogArray
+
+
+class _Train:
+    """The pulses of one cell."""
+
+    def __init__(self) -> None:
+        """Declare."""
+        self.polarity = Signal(2)
+        self.level, self.width = Signal(LEVEL_BITS), Signal(32)
+        self.left = Signal(7)
+        self.alone = Signal()  # of PULSE_CELL or FORM_CELL, not of a region
+        self.gate_steps = Signal(16)
+
+
+def beside(a: "AnalogArray") -> None:
+    """Add what counts beside the states."""
+    m, interval, fired = a.m, a.board.codes.pulse_interval, a.sequencer.fired
+    a.since = Signal(range(interval + 1), init=interval)  # clocks since the last pulse
+    with m.If(fired):
+        m.d.sync += a.since.eq(0)
+    with m.Elif(a.since != interval):
+        m.d.sync += a.since.eq(a.since + 1)
+
+
+def states(a: "AnalogArray") -> None:
+    """Add the states."""
+    train = _Train()
+    _staging(a, train)
+    _one_cell(a, train)
+    _region(a, train)
+    _codes(a, train)
+    _fire(a, train)
+
+
+def _staging(a: "AnalogArray", train: _Train) -> None:
+    """Keep counts and drives of a region's cells, in row-major order."""
+    m, elements, request = a.m, a.port.elements, a.request
+    m.submodules.staged_counts = counts = Memory(shape=8, depth=max(a.cells, 2), init=[])
+    m.submodules.staged_drives = drives = Memory(shape=32 + LEVEL_BITS, depth=max(a.cells, 2), init=[])
+    a.staged, put_count = counts.read_port(), counts.write_port()
+    a.drive, put_drive = drives.read_port(), drives.write_port()
+    at = a.row * a.parameters.cols + a.col
+    m.d.comb += [
+        a.staged.addr.eq(at), put_count.addr.eq(at), a.drive.addr.eq(at), put_drive.addr.eq(at),
+        put_count.data.eq(elements.payload), put_drive.data.eq(elements.payload),
+    ]  # fmt: skip
+    with m.State("COUNTS"):
+        m.d.comb += [elements.ready.eq(1), put_count.en.eq(elements.valid)]
+        with m.If(elements.valid):
+            a.step("COUNTS", "IDLE")
+    with m.State("DRIVES"):
+        m.next = "DRIVE"
+    with m.State("DRIVE"):
+        of_it = (a.staged.data != 0) & (a.staged.data[7] == request.polarity)
+        m.d.comb += [elements.ready.eq(1), put_drive.en.eq(elements.valid & of_it)]
+        with m.If(elements.valid):
+            a.step("DRIVES", "IDLE")
+
+
+def _size(count: Value) -> Value:
+    return Mux(count[7], -count.as_signed(), count)
+
+
+def _one_cell(a: "AnalogArray", train: _Train) -> None:
+    m, request = a.m, a.request
+    forms = request.operation == Operation.FORM_CELL
+    falls = request.count[7] & ~forms
+    with m.State("ONE CELL"):
+        m.d.sync += [
+            train.alone.eq(1), a.forming.eq(forms),
+            train.polarity.eq(Mux(forms, Polarity.FORM, Mux(falls, Polarity.RESET, Polarity.SET))),
+            train.level.eq(Mux(falls, request.reset_level, request.set_level)),
+            train.width.eq(Mux(falls, request.reset_width, request.set_width)),
+            train.left.eq(Mux(forms, 1, _size(request.count))),
+        ]  # fmt: skip
+        m.next = "TRAIN"
+
+
+def _region(a: "AnalogArray", train: _Train) -> None:
+    m, request = a.m, a.request
+    with m.State("PULSE"):
+        m.d.sync += train.alone.eq(0)
+        m.next = "CELL LOOKED UP"
+    with m.State("CELL LOOKED UP"):
+        m.next = "CELL"
+    with m.State("CELL"):
+        m.d.sync += [
+            train.polarity.eq(Mux(a.staged.data[7], Polarity.RESET, Polarity.SET)),
+            train.level.eq(a.drive.data[32:]), train.width.eq(a.drive.data[:32]),
+            train.left.eq(_size(a.staged.data)),
+        ]  # fmt: skip
+        m.next = "TRAIN"
+        with m.If(a.staged.data == 0):
+            m.next = "CELL DONE"
+    with m.State("CELL DONE"):
+        a.step("CELL LOOKED UP", "IDLE")
+        with m.If(a.col + 1 == request.col1):
+            m.d.sync += a.port.rows_done.eq(a.port.rows_done + 1)
+            with m.If(a.port.stop):
+                m.next = "IDLE"
+        with m.If(a.lost):
+            m.next = "IDLE"
+
+
+def _codes(a: "AnalogArray", train: _Train) -> None:
+    """Bring the driven line and the gate of a cell to their codes."""
+    m, board = a.m, a.board
+    sides = {polarity: Side.ROW if pulse.side == "row" else Side.COL for polarity, pulse in board.pulses.items()}
+    m.d.comb += a.level.addr.eq(train.polarity * MAX_LEVELS + train.level)
+    with m.State("TRAIN"):
+        with m.Switch(train.polarity):
+            for polarity, side in sides.items():
+                with m.Case(int(polarity)):
+                    m.d.sync += a.side.eq(side)
+        m.d.sync += [a.is_reading.eq(0), a.selected.eq(1)]
+        m.next = "LEVEL"
+    with m.State("LEVEL"):
+        m.next = "DRIVE CODE"
+    line = Mux(a.side == Side.ROW, a.of_row(), a.of_col())
+    a.write("DRIVE CODE", line, a.level.data[:16], "GATE CODE" if board.gates else "FIRE")
+    if board.gates:
+        a.write("GATE CODE", a.of_gate(), a.level.data[16:], "FIRE")
+    a.write("LINE TO REST", line, 0, "RELEASE")
+    with m.State("RELEASE"):
+        m.d.sync += [a.selected.eq(0), a.forming.eq(0)]
+        m.next = "CELL DONE"
+        with m.If(train.alone):
+            m.next = "IDLE"
+
+
+def _fire(a: "AnalogArray", train: _Train) -> None:
+    """Pulse once, count, and again, no sooner than so many pulses a second allow, and within the cell's budget."""
+    m, sequencer, codes, spent = a.m, a.sequencer, a.board.codes, a.port.spent
+    m.d.comb += [sequencer.width.eq(train.width), a.count_up.data.eq(a.counter.data + 1)]
+    with m.State("FIRE"):
+        with m.If((train.left == 0) | a.lost):
+            m.next = "LINE TO REST"
+        with m.Elif(a.counter.data >= codes.pulse_budget):
+            m.d.comb += a.blocked.eq(Trip.BUDGET)
+            m.next = "LINE TO REST"
+        with m.Elif(a.since == codes.pulse_interval):
+            m.d.comb += sequencer.start.eq(1)
+            m.next = "PULSING"
+    with m.State("PULSING"):
+        with m.If(sequencer.fired):
+            m.d.comb += a.count_up.en.eq(1)
+            m.d.sync += train.left.eq(train.left - 1)
+            with m.If(train.polarity == Polarity.RESET):
+                m.d.sync += spent.reset_pulses.eq(spent.reset_pulses + 1)
+            with m.Else():
+                m.d.sync += spent.set_pulses.eq(spent.set_pulses + 1)
+        with m.If(~sequencer.busy & ~sequencer.start):
+            m.next = "FIRE"

@@ -1,0 +1,131 @@
+"""States that read cells of a physical array: a row at a time, its columns on all ADCs at once."""
+
+from typing import TYPE_CHECKING
+
+from amaranth.hdl import Array, Const, Mux, Signal
+
+from firmware.analog.lookup import places_of, range_of
+from firmware.analog.sensing import FACTOR_BITS
+from hwctl.protocol.codes import ADC_BITS, MAX_AVERAGES_LOG2, MAX_READ_RANGE, NO_READING
+
+if TYPE_CHECKING:
+    from firmware.analog.array import AnalogArray
+
+SUM_BITS = ADC_BITS + MAX_AVERAGES_LOG2
+
+
+class Sums:
+    """Of each column since the row was begun."""
+
+    def __init__(self, cols: int) -> None:
+        """Declare."""
+        self.total = [Signal(SUM_BITS, name=f"total_{n}") for n in range(cols)]
+        self.over = Signal(cols)  # a conversion was at the end of the ADC
+        self.clear = Signal()
+
+
+def beside(a: "AnalogArray") -> None:
+    """Add up what is converted, beside the states."""
+    m, adcs, sense = a.m, a.adcs, a.board.sense
+    a.sums = sums = Sums(len(a.board.cols))
+    for n, (chip, channel) in enumerate(places_of(a.board)):
+        value = adcs.values[chip]
+        current = value - sense.zero if sense.sign > 0 else sense.zero - value
+        with m.If(sums.clear):
+            m.d.sync += [sums.total[n].eq(0), sums.over[n].eq(0)]
+        with m.Elif(adcs.converted & (adcs.channel == channel)):
+            m.d.sync += sums.total[n].eq(sums.total[n] + Mux(current > 0, current, 0))
+            with m.If(value == (sense.top if sense.sign > 0 else 0)):
+                m.d.sync += sums.over[n].eq(1)
+
+
+def states(a: "AnalogArray") -> None:
+    """Add the states."""
+    _drive(a)
+    _convert(a)
+    _emit(a)
+
+
+def _drive(a: "AnalogArray") -> None:
+    """Put the read voltage on the row, and let the amplifiers settle."""
+    m, board, request = a.m, a.board, a.request
+    ranges = Array([Const(range_of(board, asked), 4) for asked in range(MAX_READ_RANGE + 1)])
+    volts = Signal(16)
+    with m.State("READ"):
+        m.d.sync += [
+            volts.eq(request.voltage * board.codes.nominal_read >> 8), a.is_reading.eq(1), a.selected.eq(1),
+            a.range.eq(ranges[request.tia_range]),
+        ]  # fmt: skip
+        m.next = "ROW"
+    with m.State("ROW"):
+        m.d.comb += a.sums.clear.eq(1)
+        m.next = "READ CODE"
+    a.write("READ CODE", a.of_row(), volts, "READ GATE" if board.gates else "SENSE")
+    if board.gates:
+        a.write("READ GATE", a.of_gate(), board.codes.read_gate, "SENSE")
+    a.write("ROW TO REST", a.of_row(), 0, "EMIT")
+
+
+def _convert(a: "AnalogArray") -> None:
+    """Convert every channel that a column hangs on, as often as is averaged."""
+    m, request, adcs = a.m, a.request, a.adcs
+    channels = sorted({channel for _, channel in places_of(a.board)})
+    at, scans = Signal(range(max(len(channels), 2))), Signal(MAX_AVERAGES_LOG2 + 1)
+    m.d.comb += adcs.channels.payload.eq(Array([Const(channel, 4) for channel in channels])[at])
+    with m.State("SENSE"):
+        m.d.sync += [at.eq(0), scans.eq(1 << request.averages_log2)]
+        m.d.comb += a.sequencer.start.eq(~a.lost)
+        m.next = "SETTLING"
+    with m.State("SETTLING"):
+        with m.If(a.lost):
+            m.next = "ROW TO REST"
+        with m.Elif(a.sequencer.sensing):
+            m.next = "CONVERT"
+    with m.State("CONVERT"):
+        m.d.comb += adcs.channels.valid.eq(1)
+        with m.If(adcs.channels.ready):
+            m.d.sync += at.eq(at + 1)
+            with m.If(at == len(channels) - 1):
+                m.d.sync += [at.eq(0), scans.eq(scans - 1)]
+                with m.If((scans == 1) | a.lost):
+                    m.next = "CONVERTING"
+    with m.State("CONVERTING"), m.If(adcs.settled):
+        m.d.comb += a.sequencer.sensed.eq(1)
+        m.next = "SENSED"
+    with m.State("SENSED"), m.If(~a.sequencer.busy):
+        m.d.sync += a.port.spent.conversions.eq(
+            a.port.spent.conversions + ((request.col1 - request.col0) << request.averages_log2)
+        )
+        m.next = "ROW TO REST"
+
+
+def _emit(a: "AnalogArray") -> None:
+    """Scale each sum to a reading: times what the range's resistor lacks to a power of two, and over the number."""
+    m, request, results, sums = a.m, a.request, a.port.results, a.sums
+    ranges = a.board.codes.ranges
+    factor = Array([Const(one.factor_code, FACTOR_BITS + 1) for one in ranges])[a.range]
+    number = Array([Const(one.number, 4) for one in ranges])[a.range]
+    total = Array(sums.total)[a.col]
+    work, half, left = Signal(SUM_BITS + FACTOR_BITS + 1 + MAX_READ_RANGE), Signal(), Signal(6)
+    with m.State("EMIT"):
+        m.d.sync += [work.eq(total * factor), left.eq(FACTOR_BITS + request.averages_log2 - number), half.eq(0)]
+        m.next = "SCALE"
+    with m.State("SCALE"):
+        with m.If(left != 0):
+            m.d.sync += [work.eq(work >> 1), half.eq(work[0]), left.eq(left - 1)]
+        with m.Else():
+            m.next = "RESULT"
+    with m.State("RESULT"):
+        good = ~a.lost & ~sums.over.bit_select(a.col, 1).any() & (work + half < NO_READING)
+        m.d.comb += [results.valid.eq(1), results.payload.eq(Mux(good, work + half, NO_READING))]
+        with m.If(results.ready):
+            a.step("EMIT", "READ DONE")
+            with m.If(a.col + 1 == request.col1):
+                m.next = "ROW"
+                with m.If(a.row + 1 == request.row1):
+                    m.next = "READ DONE"
+                with m.Elif(a.lost):
+                    m.next = "EMIT"
+    with m.State("READ DONE"):
+        m.d.sync += [a.is_reading.eq(0), a.selected.eq(0)]
+        m.next = "IDLE"

@@ -1,0 +1,268 @@
+"""A physical array behind the array port, at the pins of models of its parts: one cell at a time, and nothing else."""
+
+import numpy as np
+import pytest
+from amaranth.sim import Simulator
+from board_files import PASSIVE, TRANSISTORS, loaded
+
+from firmware.analog.array import AnalogArray
+from firmware.analog.boardfile import BoardFile
+from firmware.errors import BoardFileError
+from firmware.parameters import Parameters
+from firmware.port import Operation
+from firmware.simulation.physical import PhysicalBoard
+from hwctl.protocol.codes import NO_READING, CellFlag, Polarity, Trip
+
+FAST = {
+    "times.discharge_s": 100e-9,
+    "limits.pulses_per_cell_per_s": 1e6, "absolute.pulses_per_cell_per_s": 1e6,
+}  # fmt: skip
+PINS = ("dac_sclk", "dac_sdi", "dac_sync_n", "adc_sclk", "adc_sdi", "adc_cs_n", "shcp", "ds", "stcp", "enable_n",
+        "range_pins")  # fmt: skip
+
+
+class Bench:
+    """A front end, the parts around it, and an engine by hand."""
+
+    def __init__(self, board, g):
+        self.board, self.parameters = board, Parameters(rows=len(board.rows), cols=len(board.cols))
+        self.array, self.physical = AnalogArray(board, self.parameters), PhysicalBoard(board, g)
+
+    def run(self, script):
+        array = self.array
+
+        async def look(ctx):
+            while True:
+                await ctx.tick()
+                pins = {name: ctx.get(getattr(array, name)) for name in PINS}
+                ctx.set(array.adc_sdo, self.physical.see(pins))
+
+        async def power_up(ctx):
+            self.ctx = ctx
+            ctx.set(array.heard, 1)
+            await ctx.tick().until(array.guard.running)
+            await script(self)
+
+        simulator = Simulator(array)
+        simulator.add_clock(1 / self.board.clock)
+        simulator.add_testbench(look, background=True)
+        simulator.add_testbench(power_up)
+        simulator.run()
+
+    async def ask(self, operation, elements=(), results=0, **fields):
+        """Ask for an operation; return its results."""
+        ctx, port = self.ctx, self.array.port
+        request = {"row1": 1, "col1": 1, "voltage": 256, "tia_range": 4, "words": 1, **fields}
+        ctx.set(port.request, {"operation": operation, **request})
+        ctx.set(port.start, 1)
+        await ctx.tick()
+        ctx.set(port.start, 0)
+        found, left = [], list(elements)
+        ctx.set(port.results.ready, 1)
+        while ctx.get(port.busy) or left:
+            ctx.set(port.elements.valid, bool(left))
+            ctx.set(port.elements.payload, left[0] if left else 0)
+            taken = left and ctx.get(port.elements.ready)
+            if ctx.get(port.results.valid):
+                found.append(ctx.get(port.results.payload))
+            await ctx.tick()
+            if taken:
+                left.pop(0)
+        ctx.set(port.elements.valid, 0)
+        assert len(found) == results
+        return found
+
+    async def pulse_cell(self, row, col, count, level, width):
+        await self.ask(
+            Operation.PULSE_CELL, row0=row, row1=row + 1, col0=col, col1=col + 1, count=count & 0xFF,
+            set_level=level, reset_level=level, set_width=width, reset_width=width,
+        )  # fmt: skip
+
+    async def read(self, rows, cols, **fields):
+        (row0, row1), (col0, col1) = rows, cols
+        shape = row1 - row0, col1 - col0
+        found = await self.ask(
+            Operation.READ, results=shape[0] * shape[1], row0=row0, row1=row1, col0=col0, col1=col1, **fields
+        )
+        return np.array(found).reshape(shape)
+
+    def pulses(self):
+        """Return what cells got beyond what a reading gives, and forget it."""
+        found, self.physical.applied = self.physical.applied, []
+        most = self.board.sense.read + 1e-9
+        return [one for one in found if abs(one.volts) > most]
+
+
+@pytest.fixture
+def board(tmp_path):
+    return loaded(TRANSISTORS, FAST, tmp_path)
+
+
+def conductances(board, seed=0):
+    return np.random.default_rng(seed).uniform(5e-6, 40e-6, (len(board.rows), len(board.cols)))
+
+
+@pytest.mark.parametrize("polarity", [Polarity.SET, Polarity.RESET])
+def test_a_pulse_reaches_its_own_cell_alone_with_its_voltage_polarity_and_length(board, polarity):
+    bench, seen = Bench(board, conductances(board)), []
+    level = len(board.levels(polarity)) - 1
+    wanted, pulse = board.levels(polarity)[level], board.pulses[polarity]
+    width = max(wanted.width_ticks % 40, 7)
+
+    async def script(b):
+        last = len(board.rows) - 1, len(board.cols) - 1
+        for row, col in ((0, 0), (1, last[1]), last, (2, 0)):
+            await b.pulse_cell(row, col, 1 if polarity == Polarity.SET else -1, level, width)
+            seen.append((row, col, b.pulses()))
+        assert b.ctx.get(b.array.trips) == 0
+
+    bench.run(script)
+    sign = 1 if pulse.side == "row" else -1
+    for row, col, got in seen:
+        assert [(one.row, one.col, one.clocks) for one in got] == [(row, col, width)]
+        assert got[0].volts == pytest.approx(sign * wanted.amplitude, abs=2 * float(board.rows[0].transfer.step))
+        if board.gates:
+            assert got[0].gate == pytest.approx(wanted.gate, abs=2 * float(board.gates[0].transfer.step))
+
+
+def test_cells_are_read_where_they_are(board):
+    g = np.full((len(board.rows), len(board.cols)), 6e-6)
+    bright = {(0, 0): 30e-6, (1, 3): 20e-6, (len(board.rows) - 1, len(board.cols) - 2): 40e-6}
+    for cell, value in bright.items():
+        g[cell] = value
+    bench, found = Bench(board, g), {}
+
+    async def script(b):
+        for row in sorted({row for row, _ in bright}):
+            found[row] = (await b.read((row, row + 1), (0, len(board.cols))))[0]
+        found["part"] = (await b.read((1, 2), (2, 5)))[0]
+        assert b.ctx.get(b.array.trips) == 0
+        assert not b.pulses()
+
+    bench.run(script)
+    siemens = board.codes.scales.siemens
+    step = 2 ** next(one.number for one in board.codes.ranges if one.number <= 4 and one.number >= 4) * siemens
+    for row in {row for row, _ in bright}:
+        np.testing.assert_allclose(found[row] * siemens, g[row], atol=1.1 * step)
+    np.testing.assert_allclose(found["part"] * siemens, g[1, 2:5], atol=1.1 * step)
+
+
+def test_the_mean_of_several_conversions_is_their_mean(board):
+    bench, found = Bench(board, conductances(board)), []
+
+    async def script(b):
+        for averages in (0, 2):
+            found.append((await b.read((3, 4), (0, 4), averages_log2=averages))[0])
+            assert b.ctx.get(b.array.port.spent.conversions) == 4 << averages
+
+    bench.run(script)
+    assert np.abs(found[0] - found[1]).max() <= 1
+    assert len(set(found[0])) > 2
+
+
+def test_a_saturated_converter_is_no_reading(board):
+    g = conductances(board)
+    g[1, 2] = 1.0
+    bench, found = Bench(board, g), []
+
+    async def script(b):
+        found.append((await b.read((1, 2), (1, 4)))[0])
+
+    bench.run(script)
+    assert found[0][1] == NO_READING
+    assert (found[0][[0, 2]] < NO_READING).all()
+
+
+def test_a_region_gets_its_counts_each_cell_its_own(board):
+    bench, rng = Bench(board, conductances(board)), np.random.default_rng(1)
+    counts = rng.integers(-2, 3, (3, 4))
+    counts[1] = 0
+    levels = len(board.levels(Polarity.SET)), len(board.levels(Polarity.RESET))
+    seen, kept = [], {}
+
+    async def script(b):
+        region = {"row0": 2, "row1": 5, "col0": 1, "col1": 5}
+        await b.ask(Operation.COUNTS, [int(n) & 0xFF for n in counts.ravel()], **region)
+        for polarity in (Polarity.SET, Polarity.RESET):
+            drive = 9 + polarity | (levels[polarity] - 1) << 32
+            await b.ask(Operation.DRIVES, [drive] * counts.size, polarity=int(polarity), **region)
+        await b.ask(Operation.PULSE, **region)
+        seen.extend(b.pulses())
+        spent = b.array.port.spent
+        kept["spent"] = b.ctx.get(spent.set_pulses), b.ctx.get(spent.reset_pulses), b.ctx.get(spent.time)
+        kept["rows"] = b.ctx.get(b.array.port.rows_done)
+        words = await b.ask(Operation.READ_WORDS, results=2 * counts.size, **{**region, "word0": 1, "words": 2})
+        kept["counts"] = np.array(words[0::2]).reshape(counts.shape)
+        assert words[1::2] == [0] * counts.size
+
+    bench.run(script)
+    got = np.zeros((3, 4), int)
+    for one in seen:
+        got[one.row - 2, one.col - 1] += 1
+        assert one.clocks == (9 if counts[one.row - 2, one.col - 1] > 0 else 10)
+    np.testing.assert_array_equal(got, np.abs(counts))
+    np.testing.assert_array_equal(kept["counts"], np.abs(counts))
+    ups, downs = counts[counts > 0].sum(), -counts[counts < 0].sum()
+    assert kept["spent"] == (ups, downs, 9 * ups + 10 * downs)
+    assert kept["rows"] == 3
+
+
+def test_a_cell_whose_budget_is_spent_gets_no_pulse_and_the_trip_is_named(board, tmp_path):
+    few = {**FAST, "limits.pulses_per_cell": 3}
+    bench = Bench(loaded(TRANSISTORS, few, tmp_path), conductances(board))
+
+    async def script(b):
+        await b.pulse_cell(1, 1, 2, 0, 8)
+        assert len(b.pulses()) == 2
+        await b.pulse_cell(1, 1, 2, 0, 8)
+        assert len(b.pulses()) == 1
+        assert b.ctx.get(b.array.trips) == Trip.BUDGET
+        await b.pulse_cell(2, 2, 1, 0, 8)
+        assert not b.pulses()
+
+    bench.run(script)
+
+
+def test_safe_cuts_a_pulse_and_leaves_every_line_at_ground(board):
+    bench = Bench(board, conductances(board))
+
+    async def script(b):
+        async def safe():
+            await b.ctx.tick().until(b.array.sequencer.fired)
+            await b.ctx.tick().repeat(20)
+            b.ctx.set(b.array.safe, 1)
+
+        b.ctx.set(b.array.port.request, {
+            "operation": Operation.PULSE_CELL, "row0": 1, "row1": 2, "col0": 1, "col1": 2, "count": 5, "set_width": 400,
+        })  # fmt: skip
+        b.ctx.set(b.array.port.start, 1)
+        await b.ctx.tick()
+        b.ctx.set(b.array.port.start, 0)
+        await safe()
+        await b.ctx.tick().repeat(b.array.guard.parameters.rest_clocks)
+        assert b.ctx.get(b.array.resting)
+        lines = board.rows + board.cols
+        assert {b.physical.volts(line) for line in lines} == {0.0}
+        await b.ctx.tick().until(~b.array.port.busy)
+        (cut,) = b.pulses()
+        assert 18 <= cut.clocks <= 24
+        assert b.ctx.get(b.array.port.spent.set_pulses) == 1
+
+    bench.run(script)
+
+
+def test_words_that_a_physical_cell_has_are_its_counter_and_that_nobody_knows_if_it_is_formed(board):
+    bench, found = Bench(board, conductances(board)), []
+
+    async def script(b):
+        cell = {"row0": 2, "row1": 3, "col0": 3, "col1": 4}
+        await b.ask(Operation.WRITE_WORDS, [0x1234, 0x0056], word0=1, words=2, **cell)
+        found.append(await b.ask(Operation.READ_WORDS, results=10, word0=0, words=10, **cell))
+
+    bench.run(script)
+    assert found == [[0, 0x1234, 0x0056, 0, 0, 0, 0, 0, CellFlag.UNFORMED, 0]]
+
+
+def test_a_passive_array_is_refused_as_long_as_there_are_no_half_select_voltages():
+    with pytest.raises(BoardFileError, match="a passive array needs half-select voltages"):
+        AnalogArray(BoardFile.load(PASSIVE), Parameters(rows=8, cols=8))
