@@ -14,7 +14,7 @@ from benchmarks.study_page import Page, write
 from hwctl.sweeps.results import Results
 
 DEVICES = ("linear", "reram-es")
-SIZES = {"iris": (16, 2, 20), "wine": (8, 2, 20), "mnist": (8, 1, 5)}
+SIZES = {"iris": (16, 2, 20), "wine": (8, 2, 20), "mnist": (4, 1, 5)}
 """Trials of each method, tuning seeds and reported seeds, where they are not USUAL: a run of MNIST takes long."""
 USUAL = (16, 3, 20)
 TITLE = "Momentum and adaptive rates on memristive devices"
