@@ -13,7 +13,7 @@ from firmware.array.constants import constants_of
 from firmware.compact.array.array import CompactArray
 from firmware.compact.engine.engine import CompactEngine
 from firmware.engine.engine import Engine
-from firmware.engine.replies import fixed_replies
+from firmware.engine.replies import fixed_replies, identity_of_build
 from firmware.front.front import Front
 from firmware.parameters import Parameters
 from hwctl.devices.chip import Chip
@@ -75,7 +75,7 @@ def core_of(
     """Return the engine and the array of a build; parameters as in `Board`."""
     engine = CompactEngine if parameters.compact else Engine
     constants = constants_of(chip, initial=initial)
-    return engine(parameters, BoardCodes.of(chip), fixed_replies(parameters, chip, build), key), (
+    return engine(parameters, BoardCodes.of(chip), fixed_replies(identity_of_build(parameters, chip, build)), key), (
         CompactArray(parameters, constants, steady=True) if parameters.compact else EmulatedArray(parameters, constants)
     )
 

@@ -39,6 +39,8 @@ class Parameters:
     """Whether OUTER is there, in both modes."""
     spram: bool = False
     """Whether the rings of the front end are single-port SB_SPRAM256KA of an iCE40 UP5K."""
+    physical: bool = False
+    """Whether the array is a physical one: it cannot be loaded, and may trip."""
     compact: bool = False
     """Whether engine and array are programs on small processors: little logic, and some hundred clocks a pulse."""
 
@@ -58,6 +60,8 @@ class Parameters:
             raise ValueError(f"largest_frame {self.largest_frame} exceeds receive_budget {self.receive_budget}")
         if self.compact:
             self._check_compact()
+        if self.physical and (self.transposed or self.outer or self.compact):
+            raise ValueError("builds for physical arrays have no transposed, outer or compact; give False for each")
 
     def _check_compact(self) -> None:
         """Refuse what the programs do not know."""

@@ -12,7 +12,8 @@ What else runs is short for one request, and goes to its end. Elements and resul
 with `start` alone. A PULSE comes directly behind its COUNTS and both DRIVES, which count its `spent.time`; one that was
 stopped has the time of the whole.
 
-The engine checks everything before it asks: an array is never asked for what it cannot do.
+The engine checks everything before it asks: an array is never asked for what it cannot do. A physical one has `trips`
+beside it, of protocol.codes.Trip: while one is set it does nothing, and what runs ends early; `acknowledge` clears it.
 """
 
 from amaranth.hdl import unsigned
@@ -101,8 +102,10 @@ class ArrayPort(wiring.Signature):
 
     def __init__(self, parameters: Parameters) -> None:
         """Make the signature for an array of this size."""
+        interlock = {"trips": In(16), "acknowledge": Out(1)} if parameters.physical else {}
         super().__init__(
             {
+                **interlock,
                 "request": Out(request_layout(parameters)),
                 "start": Out(1),
                 "stop": Out(1),

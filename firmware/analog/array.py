@@ -36,11 +36,11 @@ class AnalogArray(wiring.Component):
     """Pins of a board file's parts on one side, the array port on the other.
 
     `enable_n` of the chains in the order of the file; `stcp`, `ds` likewise, the shift clock is shared. `safe` brings
-    all to rest; `heard`, `bad_frame`, `executing` and `acknowledge` are those of the guard.
+    all to rest; `heard`, `bad_frame` and `executing` are those of the guard.
     """
 
     def __init__(self, board: BoardFile, parameters: Parameters) -> None:
-        """Make the ports. Raises BoardFileError where the gateware cannot drive the board."""
+        """Make the ports; parameters: of a physical build. Raises BoardFileError where it cannot drive the board."""
         self.board, self.parameters = board, parameters
         self._check()
         chains = len(board.chains)
@@ -51,7 +51,6 @@ class AnalogArray(wiring.Component):
                 "heard": In(1),
                 "bad_frame": In(1),
                 "executing": In(1),
-                "acknowledge": In(1),
                 "trips": Out(TRIP_BITS),
                 "resting": Out(1),
                 "dac_sclk": Out(1),
@@ -189,7 +188,8 @@ class AnalogArray(wiring.Component):
         m.d.comb += [
             guard.wish.eq(self.sequencer.wish), guard.safe.eq(self.safe), guard.heard.eq(self.heard),
             guard.bad_frame.eq(self.bad_frame), guard.executing.eq(self.executing | port.busy),
-            guard.acknowledge.eq(self.acknowledge), guard.forming.eq(self.forming), guard.blocked.eq(self.blocked),
+            guard.acknowledge.eq(port.acknowledge), port.trips.eq(guard.trips),
+            guard.forming.eq(self.forming), guard.blocked.eq(self.blocked),
             guard.rested.eq(self.dacs.rested), self.dacs.to_rest.eq(guard.to_rest),
             self.trips.eq(guard.trips), self.resting.eq(guard.resting),
             self.dac_sclk.eq(self.dacs.sclk), self.dac_sdi.eq(self.dacs.sdi), self.dac_sync_n.eq(self.dacs.sync_n),

@@ -34,11 +34,16 @@ ALWAYS: list[type[Command]] = [
     commands.PulseSparse, commands.Status, commands.Counters, commands.LoadCounters, commands.Safe,
     commands.LoadCurve, commands.LoadCells, commands.Dump, commands.Restore, commands.Seed, commands.Wait,
 ]  # fmt: skip
+EMULATED = {commands.LoadCurve, commands.LoadCells, commands.Dump, commands.Restore, commands.Seed, commands.Wait}
+DRIVING = (commands.Read, commands.Pulse, commands.PulseSparse, commands.WriteVerify, commands.Form)
+"""Commands of a physical array that drive lines: what trips stops them."""
 
 
 def commands_of(parameters: Parameters) -> list[type[Command]]:
     """Return the commands that a build knows."""
     found = list(ALWAYS)
+    if parameters.physical:
+        found = [kind for kind in found if kind not in EMULATED and kind != commands.Vmm]
     if parameters.transposed:
         found.append(commands.VmmT)
     if parameters.outer:
@@ -296,6 +301,15 @@ class Engine(wiring.Component):
             outside = (row1 > self.parameters.rows) | (col1 > self.parameters.cols)
             with m.If(unpacked.op.matches(*regional) & outside):
                 self.refuse(Refusal.OUT_OF_REGION)
+            if self.parameters.physical:
+                with m.If(unpacked.op.matches(*(int(kind.op) for kind in DRIVING)) & self.array.trips.any()):
+                    self.refuse(Refusal.INTERLOCK)
+
+    def unless_tripped(self) -> None:
+        """Refuse to go on, in this clock, where the array has tripped while the command ran."""
+        if self.parameters.physical:
+            with self.m.If(self.array.trips.any()):
+                self.refuse(Refusal.ABORTED)
 
     def unpacked_kinds(self) -> list[type[Command]]:
         """Return the commands of this build."""

@@ -171,6 +171,7 @@ def _reading(e: "Engine", loop: _Loop) -> None:
             m.next = "DECIDE"
             with m.If(loop.forming):
                 m.next = "FLAGS"
+            e.unless_tripped()
     with m.State("FLAGS"), m.If(e.quiet):
         e.request(Operation.READ_WORDS, word0=FLAGS_WORD, words=1, **cell)
         m.next = "READING FLAGS"
@@ -226,6 +227,7 @@ def _pulse(e: "Engine", loop: _Loop) -> None:
         m.next = "LOOP PULSED"
     with m.State("LOOP PULSED"), m.If(e.quiet):
         m.next = "CELL READ"
+        e.unless_tripped()
 
 
 def _results(e: "Engine", loop: _Loop) -> None:

@@ -24,7 +24,8 @@ _U16, _I16 = DTYPE_CODES["<u2"], DTYPE_CODES["<i2"]
 def states(e: "Engine") -> None:
     """Add the states of these commands."""
     _read(e)
-    _vmm(e)
+    if not e.parameters.physical:
+        _vmm(e)
 
 
 def _range(e: "Engine", state: str, wanted: Value, highest: int, then: str) -> None:
@@ -63,6 +64,7 @@ def _read(e: "Engine") -> None:
         with m.If(e.quiet):
             m.d.sync += [e.row.eq(e.row + 1), e.progress.eq(e.progress + cols)]
             m.next = "READ ROW"
+            e.unless_tripped()
 
 
 def _vmm(e: "Engine") -> None:

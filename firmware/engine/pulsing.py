@@ -136,6 +136,7 @@ def _pulse(e: "Engine") -> None:
             m.next = "PULSED"
             with m.If(seen != e.unpacked.rows):
                 m.next = "STOP"
+            e.unless_tripped()
 
 
 # -- shapes of a whole command -----------------------------------------------------------------------------------------
@@ -224,6 +225,7 @@ def _sparse(e: "Engine") -> None:
             e.request(Operation.PULSE_CELL, row0=e.row, col0=e.col, count=e.item[:8])
     with m.State("CELL DONE"), m.If(e.quiet):
         m.next = "CELL ROW"
+        e.unless_tripped()
 
 
 # -- OUTER -------------------------------------------------------------------------------------------------------------

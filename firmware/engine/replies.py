@@ -17,6 +17,7 @@ _TEXTS = {
     Refusal.NO_SHAPE: "a pulse shape is not configured with this polarity",
     Refusal.NOT_CHARACTERISED: "no such drive level; IDENTIFY lists them",
     Refusal.ABORTED: "aborted by SAFE",
+    Refusal.INTERLOCK: "an interlock has tripped, which STATUS names; SAFE as a command acknowledges it",
 }
 
 
@@ -50,12 +51,14 @@ class FixedReplies:
     refusals: dict[Refusal, tuple[int, int]]
 
 
-def fixed_replies(parameters: Parameters, chip: Chip, build: str) -> FixedReplies:
+def fixed_replies(identified: replies.Identity) -> FixedReplies:
     """Return the whole replies, one behind the other."""
-    memory = encode_reply(identity_of_build(parameters, chip, build))
+    memory = encode_reply(identified)
     identity = (0, len(memory))
     refusals = {}
     for refusal, text in _TEXTS.items():
+        if refusal == Refusal.INTERLOCK and Feature.EMULATED in identified.features:
+            continue  # an emulated array never trips
         raw = encode_reply(replies.Refused(refusal, text))
         refusals[refusal] = (len(memory), len(raw))
         memory += raw

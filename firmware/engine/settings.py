@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from amaranth.hdl import Mux
+from amaranth.hdl import Mux, Value
 
 from firmware.engine.forms import words_of
 from firmware.engine.totals import WORDS, Total
@@ -44,14 +44,20 @@ def states(e: "Engine") -> None:
     _configure_shape(e)
     _configure_read(e)
     _status(e)
-    _load_curve(e)
+    m, physical = e.m, e.parameters.physical
+    if not physical:
+        _load_curve(e)
     _read_words(e)
-    _check_cells(e)
+    if not physical:
+        _check_cells(e)
     _write_words(e)
-    m = e.m
     with m.State("SAFE"):
         m.d.sync += e.safe.eq(1)
         m.next = "DONE EMPTY"
+        if physical:
+            m.d.comb += e.array.acknowledge.eq(1)
+    if physical:
+        return
     with m.State("SEED"):
         m.d.sync += e.key.eq(e.unpacked.field(commands.Seed, "seed"))
         m.next = "DONE EMPTY"
@@ -112,7 +118,10 @@ def _status(e: "Engine") -> None:
     with m.State("STATUS"):
         m.d.sync += [e.body.eq(4 + 8 * len(Total) + 1), e.count.eq(0)]
         m.next = "STATUS HEAD"
-    e.say("STATUS HEAD", [*e.head(Answer.STATUS), (e.session.bad_frames << BAD_FRAMES, 4)], "TOTALS")
+    faults = e.session.bad_frames << BAD_FRAMES
+    if e.parameters.physical:
+        faults = faults | e.array.trips
+    e.say("STATUS HEAD", [*e.head(Answer.STATUS), (faults, 4)], "TOTALS")
     _totals(e, "TOTALS", 0, "STATUS SAFE")
     e.say("STATUS SAFE", [(e.safe, 1)], "FINISH")
 
@@ -193,10 +202,11 @@ def _read_words(e: "Engine") -> None:
     counting = e.unpacked.op == commands.Counters.op
     e.fits(9 + (cells << 2), "COUNTERS HEAD", "COUNTERS")
     e.say("COUNTERS HEAD", [*e.head(Answer.COUNTS), (_U32, 1), (rows, 4), (cols, 4)], "READ WORDS")
-    e.fits(8 + 9 + 5 + (words_of(cells) << 1), "DUMP HEAD", "DUMP")
-    e.say("DUMP HEAD", e.head(Answer.DUMPED), "CLOCK")
-    _totals(e, "CLOCK", Total.CLOCK, "DUMP WORDS")
-    e.say("DUMP WORDS", [(_U16, 1), (cells, 4), (WORDS_PER_CELL, 4)], "READ WORDS")
+    if not e.parameters.physical:
+        e.fits(8 + 9 + 5 + (words_of(cells) << 1), "DUMP HEAD", "DUMP")
+        e.say("DUMP HEAD", e.head(Answer.DUMPED), "CLOCK")
+        _totals(e, "CLOCK", Total.CLOCK, "DUMP WORDS")
+        e.say("DUMP WORDS", [(_U16, 1), (cells, 4), (WORDS_PER_CELL, 4)], "READ WORDS")
     with m.State("READ WORDS"), m.If(e.quiet):
         word0, words = Mux(counting, COUNT_WORD, 0), Mux(counting, COUNT_WORDS, WORDS_PER_CELL)
         e.request(Operation.READ_WORDS, word0=word0, words=words)
@@ -205,9 +215,11 @@ def _read_words(e: "Engine") -> None:
         e.take_results()
         with m.If(e.quiet):
             m.next = "FINISH"
-            with m.If(~counting):
-                m.next = "DUMP EXTRA"
-    e.say("DUMP EXTRA", [(_U8, 1), (0, 4)], "FINISH")
+            if not e.parameters.physical:
+                with m.If(~counting):
+                    m.next = "DUMP EXTRA"
+    if not e.parameters.physical:
+        e.say("DUMP EXTRA", [(_U8, 1), (0, 4)], "FINISH")
 
 
 def _check_cells(e: "Engine") -> None:
@@ -237,10 +249,10 @@ def _write_words(e: "Engine") -> None:
     """LOAD_CELLS, RESTORE and LOAD_COUNTERS."""
     m, unpacked = e.m, e.unpacked
     cells = unpacked.cells
-    for state, word0, words, items in (
-        ("LOAD CELLS", 0, WORDS_PER_CELL, words_of(cells)),
-        ("LOAD COUNTERS", COUNT_WORD, COUNT_WORDS, cells << 1),
-    ):
+    loads: list[tuple[str, int, int, Value]] = [("LOAD COUNTERS", COUNT_WORD, COUNT_WORDS, cells << 1)]
+    if not e.parameters.physical:
+        loads.insert(0, ("LOAD CELLS", 0, WORDS_PER_CELL, words_of(cells)))
+    for state, word0, words, items in loads:
         with m.State(state), m.If(e.quiet):
             e.request(Operation.WRITE_WORDS, word0=word0, words=words)
             e.seek(unpacked.array0)
@@ -251,8 +263,9 @@ def _write_words(e: "Engine") -> None:
         e.feed_array()
         with m.If(~e.feeder.busy & e.quiet):
             m.next = "DONE EMPTY"
-            with m.If(unpacked.op == commands.Restore.op):
-                m.next = "SET CLOCK"
+            if not e.parameters.physical:
+                with m.If(unpacked.op == commands.Restore.op):
+                    m.next = "SET CLOCK"
 
 
 assert CELL.fields["span"][1] // 2 == LOW_WORD + 1, "_check_cells adds a word to the one before it"

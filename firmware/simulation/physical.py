@@ -3,7 +3,7 @@
 It looks at the pins once a clock, sees which lines are driven, returned, sensed and gated, and keeps what cells got.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -29,9 +29,14 @@ class Applied(NamedTuple):
 class PhysicalBoard:
     """The parts of a board file around an array of conductances g (rows, cols) in S."""
 
-    def __init__(self, board: BoardFile, g: NDArray[np.float64]) -> None:
-        """Power up: outputs of registers and converters are unknown, enables off."""
-        self.board, self.g = board, g
+    def __init__(
+        self, board: BoardFile, g: NDArray[np.float64], respond: Callable[["Applied"], None] = lambda _: None
+    ) -> None:
+        """Power up: outputs of registers and converters are unknown, enables off.
+
+        respond: told what a cell got, once it is over; it may change `g`.
+        """
+        self.board, self.g, self._respond = board, g, respond
         self.dacs = {name: DacChip(dac.part, dac.reference) for name, dac in board.dacs.items()}
         self.chains = {name: SwitchChain(chain.outputs) for name, chain in board.chains.items()}
         self.adcs = {
@@ -95,7 +100,9 @@ class PhysicalBoard:
                 self._since = {cell: (v, g, n + 1) for cell, (v, g, n) in self._since.items()}
             return
         self._state = state
-        self.applied += [Applied(*cell, *found) for cell, found in self._since.items()]
+        for cell, found in self._since.items():
+            self.applied.append(Applied(*cell, *found))
+            self._respond(self.applied[-1])
         self._since = {}
         rows, cols = ([self.volts(line) for line in lines] for lines in (self.board.rows, self.board.cols))
         gates = self._gates()

@@ -21,11 +21,18 @@ PINS = ("dac_sclk", "dac_sdi", "dac_sync_n", "adc_sclk", "adc_sdi", "adc_cs_n", 
         "range_pins")  # fmt: skip
 
 
+def parameters_of(board):
+    return Parameters(
+        rows=len(board.rows), cols=len(board.cols), physical=True, transposed=False, outer=False, receive_budget=2048,
+        reply_budget=2048, largest_frame=2048,
+    )  # fmt: skip
+
+
 class Bench:
     """A front end, the parts around it, and an engine by hand."""
 
     def __init__(self, board, g):
-        self.board, self.parameters = board, Parameters(rows=len(board.rows), cols=len(board.cols))
+        self.board, self.parameters = board, parameters_of(board)
         self.array, self.physical = AnalogArray(board, self.parameters), PhysicalBoard(board, g)
 
     def run(self, script):
@@ -265,4 +272,4 @@ def test_words_that_a_physical_cell_has_are_its_counter_and_that_nobody_knows_if
 
 def test_a_passive_array_is_refused_as_long_as_there_are_no_half_select_voltages():
     with pytest.raises(BoardFileError, match="a passive array needs half-select voltages"):
-        AnalogArray(BoardFile.load(PASSIVE), Parameters(rows=8, cols=8))
+        AnalogArray(BoardFile.load(PASSIVE), Parameters(rows=8, cols=8, physical=True, transposed=False, outer=False))

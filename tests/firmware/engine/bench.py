@@ -6,7 +6,7 @@ from amaranth.lib.wiring import connect
 from amaranth.sim import Simulator
 
 from firmware.engine.engine import Engine
-from firmware.engine.replies import fixed_replies
+from firmware.engine.replies import fixed_replies, identity_of_build
 from firmware.front.port import receive_bytes
 from firmware.parameters import Parameters
 from hwctl.devices import presets
@@ -26,7 +26,8 @@ class EngineBench:
 
     def __init__(self, parameters=PARAMETERS, chip=CHIP, array=None, engine=Engine):
         self.parameters = parameters
-        self.engine = engine(parameters, BoardCodes.of(chip), fixed_replies(parameters, chip, BUILD), KEY)
+        identity = identity_of_build(parameters, chip, BUILD)
+        self.engine = engine(parameters, BoardCodes.of(chip), fixed_replies(identity), KEY)
         self.array = array
         self.clocks = []
 
