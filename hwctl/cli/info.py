@@ -43,6 +43,7 @@ def info(target: Target = DEFAULT_TARGET, record: Record = None, json: Json = No
         "pulses": status.set_pulses + status.reset_pulses,
         "reads": status.reads,
         "safe": status.safe,
+        "trips": [trip.name for trip in type(status.trips) if trip in status.trips],
     }
     if json is None:
         Console().print(_table(found))

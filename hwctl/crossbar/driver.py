@@ -24,6 +24,7 @@ from hwctl.crossbar.port import Port, parts_executed
 from hwctl.crossbar.results import ArrayStatus, Floats, FormResult, Lines, OnOverRange, PulseShape, VerifyResult
 from hwctl.crossbar.sensing import cell_readings, multiply, readings
 from hwctl.crossbar.shapes import PulseShapes
+from hwctl.crossbar.trips import trips_of
 from hwctl.errors import BoardError, LimitError, LinkError, OverRange, Unsupported
 from hwctl.links import Link, open_link
 from hwctl.links.watched import Wrap
@@ -487,8 +488,9 @@ class Crossbar:
         reply = self.port.ask(commands.Status(), replies.BoardStatus)
         tick = self.identity.seconds_per_code
         return ArrayStatus(
-            reply.set_pulses, reply.reset_pulses, reply.reads, reply.busy * tick, reply.clock * tick, bool(reply.safe)
-        )
+            reply.set_pulses, reply.reset_pulses, reply.reads, reply.busy * tick, reply.clock * tick, bool(reply.safe),
+            trips_of(reply.faults),
+        )  # fmt: skip
 
     def pulse_counts(self, rows: Lines = ALL, cols: Lines = ALL) -> NDArray[np.int64]:
         """Return the lifetime pulse counts (rows, cols); since opening, where the board keeps none."""
@@ -526,7 +528,7 @@ class Crossbar:
         return found
 
     def safe(self) -> None:
-        """Drive every line to rest."""
+        """Drive every line to rest. A physical board that has tripped drives lines again after it."""
         self.port.ask(commands.Safe(), replies.Done)
 
     def wait(self, seconds: float) -> None:

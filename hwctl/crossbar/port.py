@@ -5,11 +5,12 @@ from typing import TypeVar
 
 from hwctl.crossbar.arguments import region_of, split
 from hwctl.crossbar.results import Lines
+from hwctl.crossbar.trips import said, trips_of
 from hwctl.crossbar.units import Units
 from hwctl.errors import BoardError, LimitError, ProtocolError, Unsupported
 from hwctl.links import Link
 from hwctl.protocol import codes, commands, replies
-from hwctl.protocol.codes import Feature, Refusal
+from hwctl.protocol.codes import Feature, Refusal, Trip
 from hwctl.protocol.packing import Region
 
 OVERHEAD = 96  # bytes of a frame besides its arrays' elements, at most
@@ -88,13 +89,23 @@ class Port:
         if isinstance(reply, expected):
             return reply
         if isinstance(reply, replies.Refused) and reply.refusal == Refusal.ABORTED:
-            error = BoardError(f"{self.link.url} refused {command.op.name}: {reply.detail}; read its cells back")
+            error = BoardError(f"{self.link.url} {self._refused(command, reply)}; read its cells back")
             error.aborted = True
             raise error
         if isinstance(reply, replies.Refused):
             kind = Unsupported if reply.refusal == Refusal.UNSUPPORTED else BoardError
-            raise kind(f"{self.link.url} refused {command.op.name}: {reply.detail}; {told}")
+            raise kind(f"{self.link.url} {self._refused(command, reply)}; {told}")
         raise ProtocolError(f"{self.link.url} answered {command.op.name} with {type(reply).__name__}")
+
+    def _refused(self, command: commands.Command, reply: replies.Refused) -> str:
+        """Say what was refused, and why; where an interlock has tripped, which one."""
+        if reply.refusal in (Refusal.ABORTED, Refusal.INTERLOCK):
+            status = self.link.execute(commands.Status())
+            trips = trips_of(status.faults) if isinstance(status, replies.BoardStatus) else Trip(0)
+            if trips:
+                took = f"and took no more of {command.op.name}"
+                return f"has tripped by {said(trips)} {took}; see to the cause, then 'hwctl safe'"
+        return f"refused {command.op.name}: {reply.detail}"
 
 
 def parts_executed(done: int, parts: int) -> str:

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, SupportsIndex, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from hwctl.protocol.codes import Polarity
+from hwctl.protocol.codes import Polarity, Trip
 from hwctl.protocol.packing import Region
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -62,3 +62,5 @@ class ArrayStatus:
     clock: float
     """s of virtual time: busy time and waiting."""
     safe: bool
+    trips: Trip
+    """Why a physical board has brought its lines to rest by itself; see `Crossbar.safe`."""
