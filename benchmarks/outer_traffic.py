@@ -29,6 +29,9 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     "cell, momentum": {"schedule": "cell", "optimizer": "momentum"},
     "accumulate, momentum": {"schedule": "accumulate", "optimizer": "momentum"},
     "outer, sgd": {"schedule": "outer", "optimizer": "sgd", "momentum": 0.0},
+    "outer, momentum, at most 1 event an update": {
+        "schedule": "outer", "optimizer": "momentum", "replay": 16, "replay_draws": 1.0,
+    },
     "outer, momentum, at most 1 event in 2 updates": {
         "schedule": "outer", "optimizer": "momentum", "replay": 16, "replay_draws": 0.5,
     },
