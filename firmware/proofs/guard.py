@@ -31,10 +31,11 @@ PARAMETERS = GuardParameters(
     ),
     width=3, form_width=4, dead=2, gap=3, gate_after=2, silence=6, framing_window=8, bad_frames=2,
 )  # fmt: skip
-DEPTH = 12  # clock cycles: 4 prove it, the others let broken guards show themselves from power-up
-SCRIPT = f"""[options]
-mode prove
-depth {DEPTH}
+PROOF, SEARCH = 5, 12
+"""Clock cycles: of the induction that proves it, and from power-up within which a broken guard shows itself."""
+SCRIPT = """[options]
+mode {mode}
+depth {depth}
 [engines]
 smtbmc yices
 [script]
@@ -193,13 +194,17 @@ class Proof(Elaboratable):
         ]
 
 
-def write(folder: Path, proof: Proof | None = None) -> Path:
-    """Write the design and the script for sby into a folder; return the script."""
+def write(folder: Path, proof: Proof | None = None, *, search: bool = False) -> Path:
+    """Write the design and the script for sby into a folder; return the script.
+
+    search: for a run from power-up that breaks a promise, not for a proof that there is none.
+    """
     proof = proof or Proof()
-    design = rtlil.convert(proof, name="top", ports=proof.inputs)
-    (folder / "guard.il").write_text(design)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "guard.il").write_text(rtlil.convert(proof, name="top", ports=proof.inputs))
     script = folder / "guard.sby"
-    script.write_text(SCRIPT)
+    mode, depth = ("bmc", SEARCH) if search else ("prove", PROOF)
+    script.write_text(SCRIPT.format(mode=mode, depth=depth))
     return script
 
 
