@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from amaranth.hdl import Array, Const, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Mux, Signal
 
 from firmware.analog.lookup import places_of, range_of
 from firmware.analog.sensing import FACTOR_BITS
@@ -67,9 +67,14 @@ def _drive(a: "AnalogArray") -> None:
 
 
 def _convert(a: "AnalogArray") -> None:
-    """Convert every channel that a column hangs on, as often as is averaged."""
+    """Convert every channel on which a column of the region hangs, as often as is averaged."""
     m, request, adcs = a.m, a.request, a.adcs
-    channels = sorted({channel for _, channel in places_of(a.board)})
+    places = places_of(a.board)
+    channels = sorted({channel for _, channel in places})
+    wanted = [
+        Cat((request.col0 <= n) & (n < request.col1) for n, (_, own) in enumerate(places) if own == channel).any()
+        for channel in channels
+    ]
     at, scans = Signal(range(max(len(channels), 2))), Signal(MAX_AVERAGES_LOG2 + 1)
     m.d.comb += adcs.channels.payload.eq(Array([Const(channel, 4) for channel in channels])[at])
     with m.State("SENSE"):
@@ -82,8 +87,8 @@ def _convert(a: "AnalogArray") -> None:
         with m.Elif(a.sequencer.sensing):
             m.next = "CONVERT"
     with m.State("CONVERT"):
-        m.d.comb += adcs.channels.valid.eq(1)
-        with m.If(adcs.channels.ready):
+        m.d.comb += adcs.channels.valid.eq(Array(wanted)[at])
+        with m.If(adcs.channels.ready | ~Array(wanted)[at]):
             m.d.sync += at.eq(at + 1)
             with m.If(at == len(channels) - 1):
                 m.d.sync += [at.eq(0), scans.eq(scans - 1)]

@@ -34,6 +34,7 @@ class Bench:
     def __init__(self, board, g):
         self.board, self.parameters = board, parameters_of(board)
         self.array, self.physical = AnalogArray(board, self.parameters), PhysicalBoard(board, g)
+        self.conversions = 0
 
     def run(self, script):
         array = self.array
@@ -161,6 +162,8 @@ def test_the_mean_of_several_conversions_is_their_mean(board):
         for averages in (0, 2):
             found.append((await b.read((3, 4), (0, 4), averages_log2=averages))[0])
             assert b.ctx.get(b.array.port.spent.conversions) == 4 << averages
+            before, b.conversions = b.conversions, sum(adc.conversions for adc in b.physical.adcs.values())
+            assert b.conversions - before == (4 << averages) + 2  # of those four channels alone, and two empty frames
 
     bench.run(script)
     assert np.abs(found[0] - found[1]).max() <= 1

@@ -159,7 +159,7 @@ def test_write_verify_closes_its_loop_over_the_real_parts(bench):
         targets = np.round(np.array([[14e-6, 10e-6], [6e-6, 16e-6]]) / code).astype(np.uint16)
         ramps = Ramp(SET_SHAPE, SET_SHAPE, 0), Ramp(RESET_SHAPE, RESET_SHAPE, 0)
         found = await b.ask(
-            commands.WriteVerify(Region(0, 2, 0, 2), targets, round(1.2e-6 / code), 5, 1, *ramps, 0)
+            commands.WriteVerify(Region(0, 2, 0, 2), targets, round(1.2e-6 / code), 5, 0, *ramps, 0)
         )  # fmt: skip
         assert found.reached.all()
         np.testing.assert_array_equal(found.set_pulses, [[2, 0], [0, 3]])
