@@ -73,7 +73,9 @@ class PairedLayer:
             self.bounds, self.steps = known_cells(known, self.tiles, shape)
         self.tracker = Tracker(model, shape, self.steps)
         self._whole = len(tiles) == 1
-        # Where a board has no transposed VMM, errors go back through the last read-back.
+        self.uncounted = False
+        """Whether pulses were sent since the last reading that nobody counted cell by cell."""
+        # Where a board has no transposed VMM, errors go back through what is known of the cells.
         self.transposes = all(t.crossbar.has(Feature.VMM_T) for t in self.tiles)
 
     def _placed(self, tile: Tile, crossbar: Crossbar) -> Placed:
@@ -151,6 +153,9 @@ class PairedLayer:
 
     def read(self, averages: int = 1) -> Floats:
         """Read every cell, let the tracker know, and return the device matrix in S, NaN where saturated."""
+        if self.uncounted:
+            self.tracker.forget()
+            self.uncounted = False
         found = np.empty((self.rows, self.lines))
         for placed in self.tiles:
             found[placed.inputs, placed.lines] = placed.crossbar.read(
@@ -255,10 +260,21 @@ class PairedLayer:
             self.tracker.renew(cells, done.reading[rows, lines], method.averages)
         return pulses, reached
 
-    def outer(
+    def outer(self, x: NDArray[np.int8], d: NDArray[np.int8], slots: int) -> None:
+        """Send events x (events, inputs + 1) and d (events, lines) in coincidence mode; what is known ages."""
+        for placed in self.tiles:
+            sets, resets = placed.usual
+            rows = x if self._whole else np.ascontiguousarray(x[:, placed.inputs])
+            lines = d if self._whole else np.ascontiguousarray(d[:, placed.lines])
+            placed.crossbar.outer(rows, lines, sets, resets, placed.region, slots=slots)
+        self.uncounted = True
+        if not self.transposes:
+            self.read()  # errors go back through these values
+
+    def outer_counted(
         self, x: NDArray[np.int8], d: NDArray[np.int8], slots: int, still: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
-        """Send events x (events, inputs + 1) and d (events, lines) in coincidence mode.
+        """Send events as `outer`, and count what each cell gets: it takes the host some times longer than sending.
 
         still: (rows, lines), cells that pulses do not move. Returns the pulses that each cell took, (rows, lines).
         """

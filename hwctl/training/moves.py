@@ -180,7 +180,7 @@ class Mover:
     def read_if_unsure(self) -> None:
         """Read the layer where pulses have left too little known of its cells."""
         layer = self.layer
-        if layer.tracker.unsure(UNSURE):
+        if layer.uncounted or layer.tracker.unsure(UNSURE):
             layer.read(self.averages)
 
     def clipped_share(self) -> float:

@@ -200,7 +200,7 @@ def test_the_pulses_of_events_are_known_cell_by_cell(lab, arrays):
     layer = lab.layer("linear", rows=ROWS, outputs=OUTPUTS, arrays=arrays)
     layer.read()
     still = np.zeros((ROWS, 2 * OUTPUTS), np.bool_)
-    pulses = sum(layer.outer(*random_events(layer, 20, seed), 9, still) for seed in range(3))
+    pulses = sum(layer.outer_counted(*random_events(layer, 20, seed), 9, still) for seed in range(3))
     np.testing.assert_array_equal(pulses, lab.counted(layer))
     assert (pulses > 0).mean() > 0.9
     np.testing.assert_allclose(layer.tracker.mean, lab.true_matrix(layer), atol=0.3e-6)
@@ -212,7 +212,7 @@ def test_events_widen_what_is_not_known_and_a_reading_narrows_it(lab):
     layer.read(64)
     certain = layer.tracker.variance.copy()
     x, d = np.full((200, 4), 127, np.int8), np.tile(np.array([127, -127] * 3, np.int8), (200, 1))
-    layer.outer(x, d, 1, np.zeros((4, 6), np.bool_))
+    layer.outer_counted(x, d, 1, np.zeros((4, 6), np.bool_))
     assert (layer.tracker.variance > 4 * certain).all()
     layer.read(64)
     np.testing.assert_allclose(layer.tracker.mean, lab.true_matrix(layer), atol=0.1e-6)
@@ -223,7 +223,7 @@ def test_cells_that_stand_still_are_not_believed_to_move(lab):
     layer.read()
     before, still = layer.tracker.mean.copy(), np.zeros((4, 6), np.bool_)
     still[1, 2] = True
-    layer.outer(np.full((1, 4), 127, np.int8), np.full((1, 6), 127, np.int8), 32, still)
+    layer.outer_counted(np.full((1, 4), 127, np.int8), np.full((1, 6), 127, np.int8), 32, still)
     np.testing.assert_array_equal(layer.tracker.mean == before, still)
 
 
@@ -231,7 +231,27 @@ def test_without_a_transposed_vmm_errors_go_back_through_what_events_are_known_t
     layer = lab.layer("linear", rows=4, outputs=3, lacks=Feature.VMM_T)
     layer.read()
     x, d = np.full((1, 4), 127, np.int8), np.array([[127, -127] * 3], np.int8)
-    layer.outer(x, d, 32, np.zeros((4, 6), np.bool_))
+    layer.outer_counted(x, d, 32, np.zeros((4, 6), np.bool_))
     assert layer.weights().min() > 0.1
     np.testing.assert_allclose(layer.weights(), lab.true_weights(layer), atol=0.01)
     np.testing.assert_allclose(layer.backward(np.eye(3)), lab.true_weights(layer).T, atol=0.01)
+
+
+def test_after_events_that_nobody_counted_a_reading_replaces_what_was_believed(lab):
+    layer = lab.layer("ecram", rows=4, outputs=3)
+    layer.read(64)
+    certain = layer.tracker.variance.copy()
+    layer.outer(np.full((200, 4), 127, np.int8), np.tile(np.array([127, -127] * 3, np.int8), (200, 1)), 1)
+    held = lab.true_matrix(layer)
+    assert np.abs(layer.tracker.mean - held).min() > 3e-6
+    layer.read(64)
+    np.testing.assert_allclose(layer.tracker.mean, held, atol=0.1e-6)
+    np.testing.assert_allclose(layer.tracker.variance, certain, rtol=0.01)
+
+
+def test_without_a_transposed_vmm_every_event_that_nobody_counts_is_followed_by_a_reading(lab):
+    layer = lab.layer("linear", rows=4, outputs=3, lacks=Feature.VMM_T)
+    layer.read()
+    layer.outer(np.full((1, 4), 127, np.int8), np.array([[127, -127] * 3], np.int8), 32)
+    np.testing.assert_allclose(layer.weights(), lab.true_weights(layer), atol=0.01)
+    assert layer.weights().min() > 0.1

@@ -53,10 +53,15 @@ def encoded(mover: Mover, x: Floats, d: Floats, change: float) -> Events:
     return events
 
 
-def send(mover: Mover, events: Events) -> None:
-    """Carry events out on a layer."""
-    if events.slots:
-        mover.spent += mover.layer.outer(*events, mover.frozen)
+def send(mover: Mover, events: Events, *, counted: bool) -> None:
+    """Carry events out on a layer.
+
+    counted: the host works out what each cell gets, so that nobody has to read it; else it costs no time.
+    """
+    if events.slots and counted:
+        mover.spent += mover.layer.outer_counted(*events, mover.frozen)
+    elif events.slots:
+        mover.layer.outer(*events)
     mover.updates += 1
 
 
@@ -84,7 +89,8 @@ class Outer(Schedule):
         """Change each layer's weights by -rate * inputs^T deltas, event by event, and by replayed momentum."""
         for n, (mover, own_x, own_delta) in enumerate(zip(self.movers, inputs, deltas, strict=True)):
             x, delta = self.replay.with_past(n, own_x, own_delta, self.rng)
-            send(mover, encoded(mover, x, delta, -rate))
+            # Where few events are sent, readings would be most of the traffic.
+            send(mover, encoded(mover, x, delta, -rate), counted=self.replay.draws > 0)
 
     def state(self) -> dict[str, Floats]:
         """Return the events that are replayed."""

@@ -48,7 +48,7 @@ class LowRank(Dense):
                 x, self._factors[n] = factors(due, self._factors[n])
                 events = encoded(mover, x.T, self._factors[n].T, 1.0)
                 self._take(n, *expected(mover, events))
-                send(mover, events)
+                send(mover, events, counted=True)
 
     def _take(self, n: int, pulses: Floats, change: Floats) -> None:
         """Take from what is due on a layer what events change on average; see `expected`."""

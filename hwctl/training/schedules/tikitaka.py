@@ -53,7 +53,7 @@ class TikiTaka(Schedule):
     def apply_events(self, inputs: Sequence[Floats], deltas: Sequence[Floats], rate: float) -> None:
         """Send the events to the second array; now and then, read a row of it and move the weights."""
         for mover, x, delta in zip(self.beside, inputs, deltas, strict=True):
-            send(mover, encoded(mover, x, delta, -rate))
+            send(mover, encoded(mover, x, delta, -rate), counted=False)
         self._updates += 1
         if self._updates % self.config.transfer_every == 0:
             for n in range(len(self.movers)):

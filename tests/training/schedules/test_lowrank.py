@@ -59,7 +59,7 @@ def test_what_is_expected_of_events_is_what_they_do_on_average_wherever_cells_st
     for _ in range(200):
         events = encoded(mover, x, d, 0.5 * layer.model.quantum / layer.k)
         each, change = expected(mover, events)
-        send(mover, events)
+        send(mover, events, counted=True)
         pulses, total = pulses + each.sum(), total + change / layer.k
     done, asked = lab.true_weights(layer) - start, 100 * x.T @ d * layer.model.quantum / layer.k
     assert np.abs(start).max() > 0.5
