@@ -111,7 +111,8 @@ class AnalogArray(wiring.Component):
         self.lost = Signal()  # the guard went to rest while the request ran
         self.range = Signal(range(max(len(self.board.codes.ranges), 2)))
         self.request = Signal.like(self.port.request)
-        # A code for a channel, and the state that follows once it stands.
+        self.at = Signal(range(max(self.cells, 2)))  # number of the cell at hand
+        self.m.d.comb += self.at.eq(self.row * p.cols + self.col)
         self.channel = Signal(range(len(self.board.lines)))
         self.steps = Signal(16)
         self.blocked = Signal(TRIP_BITS)
@@ -122,7 +123,7 @@ class AnalogArray(wiring.Component):
         adc = next(iter(board.adcs.values()))
         m.submodules.guard = self.guard = Guard(guard_of(board))
         times = Times(
-            switch=codes.switch_settle + max(2 * chain.outputs * chain.half_period for chain in board.chains.values()),
+            switch=codes.switch_settle + max(chain.shift_ticks for chain in board.chains.values()),
             converter=codes.dac_settle, gate=max(codes.gate_settle, 1), dead=codes.switch_settle,
             sense=max(codes.sense_settle), discharge=codes.discharge,
         )  # fmt: skip
@@ -172,11 +173,9 @@ class AnalogArray(wiring.Component):
             "row": levels.drive_row, "col": levels.drive_col, "gate": levels.gate, "sense": levels.sense,
             "ground": ~levels.ground,
         }  # fmt: skip
-        self.chains = []
         for n, chain in enumerate(board.chains.values()):
             switches = Switches(chain.outputs, chain.half_period, board.rest_pattern(chain.name))
             m.submodules[f"chain_{chain.name}"] = switches
-            self.chains.append(switches)
             m.d.comb += [
                 switches.pattern.eq(Cat(pattern(board, chain, selection))),
                 self.shcp[n].eq(switches.shcp), self.ds[n].eq(switches.ds), self.stcp[n].eq(switches.stcp),
@@ -283,9 +282,7 @@ def _words(a: AnalogArray) -> None:
         COUNT_WORD: a.counter.data[:16], COUNT_WORD + 1: a.counter.data[16:],
         FLAGS_WORD: Const(CellFlag.UNFORMED, 16),
     }  # fmt: skip
-    m.d.comb += [
-        a.counter.addr.eq(a.row * a.parameters.cols + a.col), a.count_up.addr.eq(a.row * a.parameters.cols + a.col),
-    ]  # fmt: skip
+    m.d.comb += [a.counter.addr.eq(a.at), a.count_up.addr.eq(a.at)]
     with m.State("READ WORDS"):
         m.d.sync += word.eq(request.word0)
         m.next = "WORD LOOKED UP"

@@ -33,9 +33,9 @@ class Guard(wiring.Component):
     """`wish`, `write`, `zero` and `forming` come from sequencers; `levels` and `written` go to the pins.
 
     `zero` asks for the rest code of every channel, as going to rest does: `to_rest` is high until `rested` says that
-    all have it, and no other code is taken meanwhile. `heard` and `bad_frame`
-    are high for one clock with each whole and each damaged frame. `blocked`: trips that others find. `narrow` lowers a
-    limit; a higher value than the present one changes nothing. What channels hold at power-up is not known.
+    all have it, and no other code is taken meanwhile. `heard` and `bad_frame` are high for one clock with each whole
+    and each damaged frame. `blocked`: trips that others find. `narrow` lowers a limit; a higher value than the present
+    one changes nothing. What channels hold at power-up is not known.
     """
 
     def __init__(self, parameters: GuardParameters) -> None:
@@ -101,6 +101,7 @@ class Guard(wiring.Component):
         self._limits()
         self._kinds()
         self._codes()
+        self.too_high = self._too_high()
         self._conflicts()
         self._order()
         self._width()
@@ -250,7 +251,7 @@ class Guard(wiring.Component):
     def _cause(self, trip: Trip) -> Value:
         """Return whether a rule is broken in this clock; those of wishes hold where they are carried out."""
         of_wishes = {
-            Trip.AMPLITUDE: self._too_high(), Trip.WIDTH: self.too_long, Trip.CONFLICT: self.conflict,
+            Trip.AMPLITUDE: self.too_high, Trip.WIDTH: self.too_long, Trip.CONFLICT: self.conflict,
             Trip.ORDER: self.disordered,
         }  # fmt: skip
         others = {Trip.SILENCE: self.silent, Trip.FRAMING: self.garbled}

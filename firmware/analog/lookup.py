@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Value
+from amaranth.hdl import Const, Value
 
 from firmware.analog.boardfile import BoardFile
 from firmware.analog.dac import Output
-from firmware.analog.wiring import Chain
+from firmware.analog.wiring import Chain, Channel
 from firmware.errors import BoardFileError
 from hwctl.protocol.codes import MAX_LEVELS, MAX_READ_RANGE, Polarity
 
@@ -53,12 +53,9 @@ def range_of(board: BoardFile, asked: int) -> int:
     return next((n for n in able if board.codes.ranges[n].number >= asked), able[-1])
 
 
-def pattern(board: BoardFile, chain: Chain, selection: Selection) -> list[Value | int]:
-    """Return the outputs of a chain, from output 0 on, with lines selected.
-
-    Raises BoardFileError where one chain holds switches of several kinds, which are enabled at different times.
-    """
-    closed: dict[int, Value | int] = {}
+def pattern(board: BoardFile, chain: Chain, selection: Selection) -> list[Value]:
+    """Return the outputs of a chain, from output 0 on, with lines selected."""
+    closed: dict[int, Value] = {}
     for n, line in enumerate(board.rows):
         _put(closed, chain, line.drive, selection.rows[n])
         _put(closed, chain, line.ground, selection.grounded_rows[n])
@@ -69,19 +66,20 @@ def pattern(board: BoardFile, chain: Chain, selection: Selection) -> list[Value 
     for n, line in enumerate(board.gates):
         _put(closed, chain, line.drive, selection.gates[n])
         _put(closed, chain, line.ground, ~selection.gates[n])
-    found = [closed.get(n, 0) for n in range(chain.outputs)]
-    return [value[0] if isinstance(value, Value) else value for value in found] if chain.closes_high else [
-        ~value[0] if isinstance(value, Value) else 1 for value in found
-    ]  # fmt: skip
+    found = [closed.get(n, Const(0, 1))[0] for n in range(chain.outputs)]
+    return found if chain.closes_high else [~value for value in found]
 
 
-def _put(closed: dict[int, Value | int], chain: Chain, channel: object, value: Value) -> None:
-    if channel is not None and channel.part == chain.name:  # type: ignore[attr-defined]
-        closed[channel.number] = value  # type: ignore[attr-defined]
+def _put(closed: dict[int, Value], chain: Chain, channel: Channel | None, value: Value) -> None:
+    if channel is not None and channel.part == chain.name:
+        closed[channel.number] = value
 
 
 def kind_of(board: BoardFile, chain: Chain) -> str:
-    """Return what a chain's enable stands for: row, col, gate, sense or ground. Raises BoardFileError if several."""
+    """Return what a chain's enable stands for: row, col, gate, sense or ground.
+
+    Raises BoardFileError where it holds switches of several kinds, which are enabled at different times.
+    """
     kinds = set()
     for line in board.lines:
         for key, channel in (("drive", line.drive), ("sense", line.sense), ("ground", line.ground)):

@@ -53,9 +53,8 @@ def _staging(a: "AnalogArray", train: _Train) -> None:
     m.submodules.staged_drives = drives = Memory(shape=32 + LEVEL_BITS, depth=max(a.cells, 2), init=[])
     a.staged, put_count = counts.read_port(), counts.write_port()
     a.drive, put_drive = drives.read_port(), drives.write_port()
-    at = a.row * a.parameters.cols + a.col
     m.d.comb += [
-        a.staged.addr.eq(at), put_count.addr.eq(at), a.drive.addr.eq(at), put_drive.addr.eq(at),
+        a.staged.addr.eq(a.at), put_count.addr.eq(a.at), a.drive.addr.eq(a.at), put_drive.addr.eq(a.at),
         put_count.data.eq(elements.payload), put_drive.data.eq(elements.payload),
     ]  # fmt: skip
     with m.State("COUNTS"):

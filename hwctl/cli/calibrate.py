@@ -118,25 +118,24 @@ def calibrate(
         raise BadInput("name the record that is to be written: --out chip7.h5")
     if out.exists():
         raise BadInput(f"{out} exists already; name another file, or move it away")
-    given, budget = budget, BUDGET if budget is None else budget
-    plan = Plan.of(budget, _skipped(skip), longest)
+    plan = Plan.of(BUDGET if budget is None else budget, _skipped(skip), longest)
     about: dict[str, str | int | float | bool] = {
         "chip": chip, "die": die, "stack": stack, "forming_history": history, "operator": operator, "target": target,
         "averages": averages, "seed": seed, "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         **({} if temperature is None else {"temperature_celsius": temperature}),
     }  # fmt: skip
     with watching(record, pulse_log) as wraps, Crossbar.open(target, wraps=wraps) as crossbar:
-        demand_budget(crossbar, given, "--budget")
+        demand_budget(crossbar, budget, "--budget")
         region = crossbar.region(lines("--rows", rows), lines("--cols", cols))
         same: dict[str, str | int | float | bool] = {
             "device": crossbar.identity.device, "build": crossbar.identity.build, "region": str(tuple(region)),
-            "budget": budget, "averages": averages, "seed": seed, "skip": skip, "longest": longest, "form": form,
+            "budget": plan.budget, "averages": averages, "seed": seed, "skip": skip, "longest": longest, "form": form,
         }  # fmt: skip
         partial = Partial.beside(out, same)
         known = partial.load()
         if after is not None and known is None:
             _carry_on(crossbar, region, after)
-        probe = Probe(crossbar, region, averages, budget, known)
+        probe = Probe(crossbar, region, averages, plan.budget, known)
         about |= {"device": same["device"], "build": same["build"], "row0": region.row0, "col0": region.col0}
         about |= {"board_rows": crossbar.rows, "board_cols": crossbar.cols}
         _promise(Console(), plan, probe)

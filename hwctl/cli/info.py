@@ -12,6 +12,7 @@ from hwctl.cli.watch import Record, watching
 def info(target: Target = DEFAULT_TARGET, record: Record = None, json: Json = None) -> None:
     """Ask a board for geometry, features, limits and drive levels."""
     from hwctl.crossbar import Crossbar  # noqa: PLC0415  numpy is not needed for --help
+    from hwctl.crossbar.trips import named  # noqa: PLC0415
 
     with watching(record) as wraps, Crossbar.open(target, wraps=wraps) as crossbar:
         identity, status = crossbar.identity, crossbar.status()
@@ -43,7 +44,7 @@ def info(target: Target = DEFAULT_TARGET, record: Record = None, json: Json = No
         "pulses": status.set_pulses + status.reset_pulses,
         "reads": status.reads,
         "safe": status.safe,
-        "trips": [trip.name for trip in type(status.trips) if trip in status.trips],
+        "trips": list(named(status.trips)),
     }
     if json is None:
         Console().print(_table(found))

@@ -18,7 +18,6 @@ MEANINGS: Mapping[Trip, str] = MappingProxyType(
         Trip.OVER_CURRENT: "a cell drew more than it may",
     }
 )
-TRIPS = 0xFFFF  # of STATUS' `faults`
 
 
 def trips_of(faults: int) -> Trip:
@@ -26,6 +25,11 @@ def trips_of(faults: int) -> Trip:
     return Trip(faults & sum(int(trip) for trip in Trip))
 
 
+def named(trips: Trip) -> dict[str, str]:
+    """Return what each of the trips means, by its name."""
+    return {str(trip.name): meaning for trip, meaning in MEANINGS.items() if trip in trips}
+
+
 def said(trips: Trip) -> str:
     """Return the names of trips, and what they mean."""
-    return ", ".join(f"{trip.name} ({MEANINGS[trip]})" for trip in Trip if trip in trips)
+    return ", ".join(f"{name} ({meaning})" for name, meaning in named(trips).items())
