@@ -20,9 +20,9 @@ from firmware.analog.guard import Guard
 from firmware.analog.guarded import guard_of
 from firmware.analog.lookup import Selection, kind_of, levels_of, outputs_of, pattern
 from firmware.analog.outputs import Side
+from firmware.analog.pins import pins_of
 from firmware.analog.sequence import Sequencer, Times
 from firmware.analog.switches import Switches
-from firmware.errors import BoardFileError
 from firmware.parameters import Parameters
 from firmware.port import ArrayPort, Operation
 from hwctl.protocol.cells import CELL
@@ -35,15 +35,12 @@ FLAGS_WORD = CELL.fields["flags"][1] // 2
 class AnalogArray(wiring.Component):
     """Pins of a board file's parts on one side, the array port on the other.
 
-    `enable_n` of the chains in the order of the file; `stcp`, `ds` likewise, the shift clock is shared. `safe` brings
-    all to rest; `heard`, `bad_frame` and `executing` are those of the guard.
+    `safe` brings all to rest; `heard`, `bad_frame` and `executing` are those of the guard.
     """
 
     def __init__(self, board: BoardFile, parameters: Parameters) -> None:
-        """Make the ports; parameters: of a physical build. Raises BoardFileError where it cannot drive the board."""
+        """Make the ports. board: one of which `check_buildable` has nothing to say; parameters: of a physical build."""
         self.board, self.parameters = board, parameters
-        self._check()
-        chains = len(board.chains)
         super().__init__(
             {
                 "port": In(ArrayPort(parameters)),
@@ -53,36 +50,9 @@ class AnalogArray(wiring.Component):
                 "executing": In(1),
                 "trips": Out(TRIP_BITS),
                 "resting": Out(1),
-                "dac_sclk": Out(1),
-                "dac_sdi": Out(1),
-                "dac_sync_n": Out(len(board.dacs), init=-1),
-                "adc_sclk": Out(1),
-                "adc_sdi": Out(1),
-                "adc_cs_n": Out(1, init=1),
-                "adc_sdo": In(len(board.adcs)),
-                "shcp": Out(chains),
-                "ds": Out(chains),
-                "stcp": Out(chains, init=-1),
-                "enable_n": Out(chains, init=-1),
-                "range_pins": Out(max(board.sense.range_pins, 1)),
+                **pins_of(board),
             }
         )
-
-    def _check(self) -> None:
-        board = self.board
-        if board.cell != "1t1r":
-            raise BoardFileError(
-                f"{board.name}: a {board.cell} array needs half-select voltages, which this gateware has not yet"
-            )
-        for chain in board.chains.values():
-            kind_of(board, chain)
-        if board.timed_by != "enable":
-            raise BoardFileError(f"{board.name}: pulses timed by '{board.timed_by}'; this gateware times by enables")
-        if board.gate_per == "col":
-            raise BoardFileError(f"{board.name}: gates per column; this gateware has gates per row")
-        for parts, what in ((board.dacs, "DAC"), (board.adcs, "ADC")):
-            if len({one.part for one in parts.values()}) != 1:
-                raise BoardFileError(f"{board.name}: several kinds of {what}s share one SPI; take one kind")
 
     def elaborate(self, _: object) -> Module:
         """Put the parts together, and all states into one machine."""

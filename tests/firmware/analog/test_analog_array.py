@@ -7,6 +7,8 @@ from board_files import PASSIVE, TRANSISTORS, loaded
 
 from firmware.analog.array import AnalogArray
 from firmware.analog.boardfile import BoardFile
+from firmware.analog.buildable import check_buildable
+from firmware.analog.pins import outputs_of
 from firmware.errors import BoardFileError
 from firmware.parameters import Parameters
 from firmware.port import Operation
@@ -17,8 +19,6 @@ FAST = {
     "times.discharge_s": 100e-9,
     "limits.pulses_per_cell_per_s": 1e6, "absolute.pulses_per_cell_per_s": 1e6,
 }  # fmt: skip
-PINS = ("dac_sclk", "dac_sdi", "dac_sync_n", "adc_sclk", "adc_sdi", "adc_cs_n", "shcp", "ds", "stcp", "enable_n",
-        "range_pins")  # fmt: skip
 
 
 def parameters_of(board):
@@ -42,7 +42,7 @@ class Bench:
         async def look(ctx):
             while True:
                 await ctx.tick()
-                pins = {name: ctx.get(getattr(array, name)) for name in PINS}
+                pins = {name: ctx.get(getattr(array, name)) for name in outputs_of(self.board)}
                 ctx.set(array.adc_sdo, self.physical.see(pins))
 
         async def power_up(ctx):
@@ -275,4 +275,4 @@ def test_words_that_a_physical_cell_has_are_its_counter_and_that_nobody_knows_if
 
 def test_a_passive_array_is_refused_as_long_as_there_are_no_half_select_voltages():
     with pytest.raises(BoardFileError, match="a passive array needs half-select voltages"):
-        AnalogArray(BoardFile.load(PASSIVE), Parameters(rows=8, cols=8, physical=True, transposed=False, outer=False))
+        check_buildable(BoardFile.load(PASSIVE))

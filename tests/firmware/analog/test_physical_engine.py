@@ -10,6 +10,7 @@ from board_files import TRANSISTORS, loaded
 
 from firmware.analog.array import AnalogArray
 from firmware.analog.identity import identity_of_board
+from firmware.analog.pins import outputs_of
 from firmware.engine.engine import Engine
 from firmware.engine.replies import fixed_replies
 from firmware.front.port import receive_bytes
@@ -24,8 +25,6 @@ CHANGES = {
     "times.discharge_s": 100e-9, "limits.pulses_per_cell": 6,
     "limits.pulses_per_cell_per_s": 1e6, "absolute.pulses_per_cell_per_s": 1e6,
 }  # fmt: skip
-PINS = ("dac_sclk", "dac_sdi", "dac_sync_n", "adc_sclk", "adc_sdi", "adc_cs_n", "shcp", "ds", "stcp", "enable_n",
-        "range_pins")  # fmt: skip
 MOST_CLOCKS = 400_000
 SET_SHAPE, RESET_SHAPE, FORM_SHAPE = 0, 1, 2
 
@@ -72,7 +71,7 @@ class Bench:
         async def look(ctx):
             while True:
                 await ctx.tick()
-                pins = {name: ctx.get(getattr(self.array, name)) for name in PINS}
+                pins = {name: ctx.get(getattr(self.array, name)) for name in outputs_of(self.board)}
                 ctx.set(self.array.adc_sdo, self.physical.see(pins))
 
         async def power_up(ctx):

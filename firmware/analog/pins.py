@@ -1,0 +1,37 @@
+"""The pins of a board file's parts, as the gateware has them."""
+
+from collections.abc import Mapping
+
+from amaranth.lib.wiring import In, Member, Out
+
+from firmware.analog.boardfile import BoardFile
+
+ADC_SDO = "adc_sdo"  # the only inputs
+
+
+def pins_of(board: BoardFile) -> Mapping[str, Member]:
+    """Return the members of a signature: what is there once a part has a bit a part, in the order of the file.
+
+    `enable_n`, `stcp`, `ds` and `shcp` of the chains; all DACs share `dac_sclk` and `dac_sdi`, all ADCs all but
+    `adc_sdo`. Levels are those at power-up: nothing selected, switches not enabled.
+    """
+    chains = len(board.chains)
+    return {
+        "dac_sclk": Out(1),
+        "dac_sdi": Out(1),
+        "dac_sync_n": Out(len(board.dacs), init=-1),
+        "adc_sclk": Out(1),
+        "adc_sdi": Out(1),
+        "adc_cs_n": Out(1, init=1),
+        ADC_SDO: In(len(board.adcs)),
+        "shcp": Out(chains),
+        "ds": Out(chains),
+        "stcp": Out(chains, init=-1),
+        "enable_n": Out(chains, init=-1),
+        "range_pins": Out(max(board.sense.range_pins, 1)),
+    }
+
+
+def outputs_of(board: BoardFile) -> list[str]:
+    """Return the names of the pins that the gateware drives."""
+    return [name for name in pins_of(board) if name != ADC_SDO]
