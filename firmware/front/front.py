@@ -18,12 +18,16 @@ BYTES_TO_WORD = 7  # least bytes on the line from the end of a frame to the end 
 
 
 class Front(wiring.Component):
-    """UART, frames, session and both rings."""
+    """UART, frames, session and both rings.
+
+    A physical array's guard listens: `heard` and `bad_frame` are high for one clock with each whole and damaged frame.
+    """
 
     def __init__(self, parameters: Parameters, simulated: bool = False) -> None:
         """Build for these parameters. simulated: with a model of the vendor's memory cells."""
         self.parameters = parameters
-        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "command": Out(CommandPort(parameters))})
+        heard = {"heard": Out(1), "bad_frame": Out(1)} if parameters.physical else {}
+        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "command": Out(CommandPort(parameters)), **heard})
         self.session = Session(parameters)
         self.receive_ring = ring(receive_bytes(parameters), parameters.spram, simulated)
         self.reply_ring = ring(parameters.reply_budget, parameters.spram, simulated)
@@ -68,6 +72,8 @@ class Front(wiring.Component):
         m.d.comb += self.command.bad_frames.eq(bad)
         with m.If(deframer.bad & ~bad.all()):
             m.d.sync += bad.eq(bad + 1)
+        if self.parameters.physical:
+            m.d.comb += [self.heard.eq(deframer.frame), self.bad_frame.eq(deframer.bad)]
 
     def _outgoing(self, m: Module) -> None:
         """From the session and the reply ring to the pin."""
