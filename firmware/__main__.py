@@ -45,6 +45,10 @@ def simulate(
     chip: RecordOfChip = None,
     lanes: Annotated[int, typer.Option(help="Cells a clock; a power of two that divides the columns.")] = 1,
     compact: Annotated[bool, typer.Option(help="Engine and array as programs, as on small FPGAs.")] = False,
+    board: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="Board file: models of its parts, and a physical array.")
+    ] = None,
+    wires: Annotated[float, typer.Option(min=0.0, help="Ohm of wire from cell to cell; with --board.")] = 0.0,
     vcd: Annotated[Path | None, typer.Option(metavar="FILE", help="Write waveforms.")] = None,
 ) -> None:
     """Run the real gateware, Verilated, until its standard input ends or it is interrupted.
@@ -57,6 +61,13 @@ def simulate(
 
     if not pty:
         raise BuildError("say where to put it: --pty")
+    if board is not None:
+        if (rows, cols, device, chip, lanes, compact) != (None, None, None, None, 1, False):
+            raise BuildError("a board file says what the array is; give --seed, --unformed, --wires and --vcd alone")
+        _simulate_analog(board, seed, unformed or 0.0, wires, vcd)
+        return
+    if wires:
+        raise BuildError("an emulated array has no wires; give --board FILE.toml as well")
     if chip is None:
         size = 64 if rows is None else rows, 64 if cols is None else cols
         name, raw = device or "reram-es", unformed or 0.0
@@ -65,12 +76,29 @@ def simulate(
         raise BuildError("a record says what the chip is; leave --rows, --cols, --device and --unformed out")
     else:
         started = simulated_chip(load_chip(chip), seed, lanes=lanes, compact=compact, vcd=vcd)
-    with started as board:
-        typer.echo(board.path)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: sys.exit(0))
+    with started as simulation:
+        typer.echo(simulation.path)
+        _end_by_signal()
         while sys.stdin.buffer.read(1):
             pass
+
+
+def _end_by_signal() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
+
+
+def _simulate_analog(file: Path, seed: int, unformed: float, wires: float, vcd: Path | None) -> None:
+    from firmware.analog.boardfile import BoardFile  # noqa: PLC0415  not needed for --help
+    from firmware.simulation.analogboard import AnalogSimulation  # noqa: PLC0415
+
+    simulation = AnalogSimulation(BoardFile.load(file), seed, unformed=unformed, segment_ohm=wires, vcd=vcd)
+    try:
+        typer.echo(simulation.path)
+        _end_by_signal()
+        simulation.serve()
+    finally:
+        simulation.close()
 
 
 @app.command()

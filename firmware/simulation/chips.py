@@ -1,7 +1,7 @@
 """Behavioural models of the parts that a board file may name, at their pins: what drivers are tested against.
 
-Each `see` looks at the pins once a clock, as the parts' own edges do. What a data sheet forbids is a ChipError: a
-driver that does it would work on no board.
+Each `see` looks at the pins once a clock, as the parts' own edges do, and makes words of them; `take` and `begin` are
+what a part does with a word. What a data sheet forbids is a ChipError: a driver that does it would work on no board.
 """
 
 from collections.abc import Callable
@@ -54,8 +54,11 @@ class DacChip:
     def see(self, sync_n: int, sclk: int, sdi: int) -> None:
         """Look at the pins. Raises ChipError."""
         _, _, word = self._pins.edges(sync_n, sclk, sdi)
-        if word is None:
-            return
+        if word is not None:
+            self.take(word)
+
+    def take(self, word: int) -> None:
+        """Do what a word says. Raises ChipError."""
         part = self.part
         if word == part.reference_word:
             self.internal_reference = True
@@ -92,16 +95,25 @@ class AdcChip:
         """Look at the pins; return SDO. Raises ChipError."""
         fell, changes, word = self._pins.edges(cs_n, sclk, sdi)
         if fell:
-            self._shifting, self._result = self._result, self._converted()
+            self._shifting = self.begin()
         elif changes:
             self._shifting = self._shifting << 1 & (1 << self.part.word_bits) - 1
         if word is not None:
-            channel = word >> self.part.channel_at & 0xF
-            if word != self.part.word(channel, self.span) or channel >= self.part.channels:
-                raise ChipError(f"frame {word:#06x} is none of manual mode, range {self.span}")
-            self._channel = channel
+            self.take(word)
         self.sdo = self._shifting >> self.part.word_bits - 1
         return self.sdo
+
+    def begin(self) -> int:
+        """Sample, as a frame begins; return the word that it brings."""
+        before, self._result = self._result, self._converted()
+        return before
+
+    def take(self, word: int) -> None:
+        """Do what the frame's word says. Raises ChipError."""
+        channel = word >> self.part.channel_at & 0xF
+        if word != self.part.word(channel, self.span) or channel >= self.part.channels:
+            raise ChipError(f"frame {word:#06x} is none of manual mode, range {self.span}")
+        self._channel = channel
 
     def _converted(self) -> int:
         top = (1 << self.part.bits) - 1
@@ -119,10 +131,12 @@ class SwitchChain:
         self.outputs: list[int] | None = None
         self._shcp, self._stcp = 0, 1
 
-    def see(self, shcp: int, ds: int, stcp: int) -> None:
-        """Look at the pins."""
+    def see(self, shcp: int, ds: int, stcp: int) -> bool:
+        """Look at the pins; return whether the outputs took over what was shifted in."""
         if shcp and not self._shcp:
             self._shifted = [ds, *self._shifted[:-1]]
-        if stcp and not self._stcp:
+        takes = bool(stcp and not self._stcp)
+        if takes:
             self.outputs = list(self._shifted)
         self._shcp, self._stcp = shcp, stcp
+        return takes

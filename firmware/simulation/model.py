@@ -41,8 +41,10 @@ def digest_of(harness: Path, what: object) -> str:
     what: beside sources and tools, as its pickle.
     """
     folders = (Path(__file__).parents[1], *(Path(package.__path__[0]) for package in (hwctl.protocol, hwctl.devices)))
-    sources = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
+    here = Path(__file__).parent
+    sources = [path for folder in folders for path in sorted(folder.rglob("*.py")) if path.parent != here]
+    sources += sorted(here.glob("*top.py"))  # of what drives a model, not what is in it
     digest = hashlib.sha256(repr(toolchain()).encode() + pickle.dumps(what))
-    for path in (*sources, harness):
+    for path in (*sources, harness, *sorted(harness.parent.glob("*.hpp"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:20]

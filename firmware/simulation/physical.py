@@ -1,6 +1,6 @@
-"""A physical board without one: models of its parts, and an array of resistors, at the pins of the front end.
+"""A physical board without one: models of its parts around an array, at the pins of the front end.
 
-It looks at the pins once a clock, sees which lines are driven, returned, sensed and gated, and keeps what cells got.
+It sees which lines are driven, returned, sensed and gated, and tells the array what its cells got.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 
 from firmware.analog.boardfile import BoardFile
 from firmware.analog.wiring import Channel, Line
-from firmware.simulation.chips import AdcChip, DacChip, SwitchChain
+from firmware.simulation.chips import AdcChip, ChipError, DacChip, SwitchChain
+
+Floats = NDArray[np.float64]
+Volts = tuple[float | None, ...]
+"""V of some lines; None where one is connected to nothing."""
 
 
 class Applied(NamedTuple):
-    """What one cell got between two moments at which switches changed."""
+    """What one cell got between two moments at which switches or codes changed."""
 
     row: int
     col: int
@@ -27,40 +31,73 @@ class Applied(NamedTuple):
 
 
 class PhysicalBoard:
-    """The parts of a board file around an array of conductances g (rows, cols) in S."""
+    """The parts of a board file around an array of conductances g (rows, cols) in S.
+
+    `clock` counts clocks: whoever has the pins keeps it. `applied` holds what cells got, in the order in which it ended.
+    """
 
     def __init__(
-        self, board: BoardFile, g: NDArray[np.float64], respond: Callable[["Applied"], None] = lambda _: None
-    ) -> None:
+        self, board: BoardFile, g: Floats, respond: Callable[[Applied], None] | None = None,
+        currents: Callable[[Floats], Floats] | None = None,
+    ) -> None:  # fmt: skip
         """Power up: outputs of registers and converters are unknown, enables off.
 
-        respond: told what a cell got, once it is over; it may change `g`.
+        respond: told what a cell got, once it is over, instead of `applied`; it may change `g`. currents: returns those
+        out of the columns in A for row voltages in V, at each conversion; default: those of `g`, without any noise.
         """
-        self.board, self.g, self._respond = board, g, respond
+        self.board, self.g = board, g
+        self.applied: list[Applied] = []
+        self._respond = self._keep if respond is None else respond
+        self._currents = (lambda volts: volts @ self.g) if currents is None else currents
         self.dacs = {name: DacChip(dac.part, dac.reference) for name, dac in board.dacs.items()}
         self.chains = {name: SwitchChain(chain.outputs) for name, chain in board.chains.items()}
         self.adcs = {
             name: AdcChip(adc.part, adc.reference, adc.span, lambda channel, name=name: self._sensed(name, channel))  # type: ignore[misc]
             for name, adc in board.adcs.items()
         }
-        self.applied: list[Applied] = []
-        self._enables = 0
-        self._pins = 0
-        self._state: object = None
+        self.clock = 0
+        self._enables = self._range = 0
         self._since: dict[tuple[int, int], tuple[float, float, int]] = {}
         self._columns = {(line.adc.part, line.adc.number): line.index for line in board.cols if line.adc is not None}
+        self._numbers = {name: n for n, name in enumerate(self.chains)}
+        drives = {line.drive.part for line in (*board.rows, *board.cols)}
+        self._driving = sum(1 << self._numbers[name] for name in drives)  # enables without which no line is driven
+
+    def _keep(self, applied: Applied) -> None:
+        self.applied.append(applied)
+
+    # -- pins ----------------------------------------------------------------------------------------------------------
 
     def see(self, pins: Mapping[str, int]) -> int:
         """Look at the pins in one clock; return the ADCs' lines. Raises ChipError."""
+        self.clock += 1
         for n, dac in enumerate(self.dacs.values()):
             dac.see(pins["dac_sync_n"] >> n & 1, pins["dac_sclk"], pins["dac_sdi"])
+        changed = False
         for n, chain in enumerate(self.chains.values()):
-            chain.see(pins["shcp"] >> n & 1, pins["ds"] >> n & 1, pins["stcp"] >> n & 1)
-        self._enables = ~pins["enable_n"] & (1 << len(self.chains)) - 1
-        self._pins = pins["range_pins"]
-        self._follow()
+            changed |= chain.see(pins["shcp"] >> n & 1, pins["ds"] >> n & 1, pins["stcp"] >> n & 1)
+        enables = ~pins["enable_n"] & (1 << len(self.chains)) - 1
+        changed |= enables != self._enables
+        self._enables, self._range = enables, pins["range_pins"]
+        if changed:
+            self._follow()
         lines = (pins["adc_cs_n"], pins["adc_sclk"], pins["adc_sdi"])
         return sum(adc.see(*lines) << n for n, adc in enumerate(self.adcs.values()))
+
+    def switch(self, chain: str, outputs: list[int]) -> None:
+        """Let a chain's outputs take over a pattern, output 0 first."""
+        self.chains[chain].outputs = outputs
+        self._follow()
+
+    def convert(self, dac: str, word: int) -> None:
+        """Let a DAC take a word. Raises ChipError."""
+        self.dacs[dac].take(word)
+        self._follow()
+
+    def enable(self, enable_n: int, range_pins: int) -> None:
+        """Take the levels of these pins."""
+        self._enables, self._range = ~enable_n & (1 << len(self.chains)) - 1, range_pins
+        self._follow()
 
     # -- lines ---------------------------------------------------------------------------------------------------------
 
@@ -68,60 +105,69 @@ class PhysicalBoard:
         """Return whether a switch is closed; without: whether it is, while its chain is not enabled."""
         if channel is None:
             return False
-        number = list(self.chains).index(channel.part)
-        outputs = self.chains[channel.part].outputs
-        if not self._enables >> number & 1:
+        if not self._enables >> self._numbers[channel.part] & 1:
             return without
-        assert outputs is not None, "enabled before anything was shifted in"
+        outputs = self.chains[channel.part].outputs
+        if outputs is None:
+            raise ChipError(f"chain {channel.part} was enabled before anything was shifted in")
         return bool(outputs[channel.number]) == self.board.chains[channel.part].closes_high
 
     def volts(self, line: Line) -> float | None:
-        """Return the voltage of a line in V; None where it is connected to nothing."""
+        """Return the voltage of a line in V; None where it is connected to nothing. Raises ChipError."""
         driven, grounded = self.closed(line.drive, without=False), self.closed(line.ground, without=True)
-        assert not (driven and grounded), f"{line.side} {line.index} is driven and at ground"
+        if driven and grounded:
+            raise ChipError(f"{line.side} {line.index} is driven and at ground")
         if driven:
             code = self.dacs[line.dac.part].codes[line.dac.number]
-            assert code is not None, f"{line.side} {line.index} is driven, and its DAC was never written"
+            if code is None:
+                raise ChipError(f"{line.side} {line.index} is driven, and its DAC was never written")
             return float(line.transfer.volts_of(code))
         if line.side == "gate" and line.ground is None:
             return 0.0  # its resistor
         return 0.0 if grounded or self.closed(line.sense, without=False) else None
 
-    def _gates(self) -> NDArray[np.float64]:
+    def _gates(self) -> list[float]:
         """Return the gate voltage of each row in V."""
-        found = [self.volts(line) or 0.0 for line in self.board.gates]
-        return np.array(found if found else [0.0] * len(self.board.rows))
+        if not self.board.gates:
+            return [0.0] * len(self.board.rows)
+        return [self.volts(line) or 0.0 for line in self.board.gates]
 
     def _follow(self) -> None:
         """Note which cells have a voltage across them, and for how long they had."""
-        state = (self._enables, *(tuple(chain.outputs or ()) for chain in self.chains.values()))
-        if state == self._state:
-            if self._since:
-                self._since = {cell: (v, g, n + 1) for cell, (v, g, n) in self._since.items()}
-            return
-        self._state = state
-        for cell, found in self._since.items():
-            self.applied.append(Applied(*cell, *found))
-            self._respond(self.applied[-1])
-        self._since = {}
+        now = self._applied() if self._enables & self._driving else {}
+        for cell, (volts, gate, began) in list(self._since.items()):
+            if now.get(cell) == (volts, gate):
+                continue
+            del self._since[cell]
+            if self.clock > began:
+                self._respond(Applied(*cell, volts, gate, self.clock - began))
+        for cell, found in now.items():
+            self._since.setdefault(cell, (*found, self.clock))
+
+    def _applied(self) -> dict[tuple[int, int], tuple[float, float]]:
+        """Return V of row against column, and V of the gate, of each cell that has a voltage and conducts."""
         rows, cols = ([self.volts(line) for line in lines] for lines in (self.board.rows, self.board.cols))
-        gates = self._gates()
-        for i, row in enumerate(rows):
-            for j, col in enumerate(cols):
-                on = gates[i] > 0 or not self.board.gates
-                if row is not None and col is not None and row != col and on:
-                    self._since[i, j] = (row - col, float(gates[i]), 1)
+        gates, gated = self._gates(), bool(self.board.gates)
+        live = [(j, col) for j, col in enumerate(cols) if col is not None]
+        return {
+            (i, j): (row - col, gates[i])
+            for i, row in enumerate(rows)
+            if row is not None and (gates[i] > 0.0 or not gated)
+            for j, col in live
+            if row != col
+        }
 
     def _sensed(self, adc: str, channel: int) -> float:
         """Return the input of an ADC in V: that of a column's transimpedance amplifier."""
-        sense = self.board.sense
-        current = 0.0
+        sense, current = self.board.sense, 0.0
         column = self._columns.get((adc, channel))
         if column is not None and self.closed(self.board.cols[column].sense, without=False):
-            gates = self._gates()
-            for i, line in enumerate(self.board.rows):
-                if gates[i] > 0 or not self.board.gates:
-                    current += (self.volts(line) or 0.0) * self.g[i, column]
-        ohm = next(one.ohm for one in sense.ranges if one.pins == self._pins)
+            gates, gated = self._gates(), bool(self.board.gates)
+            volts = [
+                (self.volts(line) or 0.0) if gates[i] > 0.0 or not gated else 0.0
+                for i, line in enumerate(self.board.rows)
+            ]
+            current = float(self._currents(np.array(volts))[column])
+        ohm = next(one.ohm for one in sense.ranges if one.pins == self._range)
         # Half a code above: a converter rounds down.
         return float(sense.lsb) * (sense.zero + 0.5) + sense.sign * current * ohm

@@ -17,7 +17,7 @@ STOP_TIMEOUT = 10.0  # s until one that is told to end must have ended
 BAUD = 115_200  # for timeouts alone: a pseudo-terminal has no rate, and a busy machine is slow
 FLAG = "compact"  # 0 or 1
 OF_CHIP = ("device", "rows", "cols", "unformed")
-OPTIONS = ("seed", "lanes", FLAG, "vcd")
+OPTIONS = ("seed", "lanes", FLAG, "vcd", "board", "wires")
 
 
 class SimulatedPort(SerialPort):
@@ -42,13 +42,15 @@ class SimulatedPort(SerialPort):
 def port_of(target: Target) -> SimulatedPort:
     """Start `sim:`; options as of `emulator:`, and lanes (cells a clock), compact (0 or 1), vcd (a waveform file).
 
+    board: a board file, for models of its parts around a physical array; wires: ohm of wire from cell to cell there.
     A path is that of a chip's record: the gateware holds its digital twin; seed is that of the noise, then.
     Raises TargetError where there is no checkout, a tool is missing, or the simulation cannot be built.
     """
     target.only(*(() if target.record else OF_CHIP), *OPTIONS)
     options = {name: value for name, value in target.options.items() if name != FLAG}
-    if is_path(options.get("device", "")):
-        options["device"] = str(Path(options["device"]).resolve())  # the process runs in the checkout
+    for name in ("device", "board", "vcd"):
+        if name in options and (name != "device" or is_path(options[name])):
+            options[name] = str(Path(options[name]).resolve())  # the process runs in the checkout
     if target.record:
         options["chip"] = str(target.record.resolve())
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]

@@ -47,6 +47,7 @@ class Bench:
 
     def _respond(self, applied):
         """Let a pulse of either polarity move its cell by a step; readings move nothing."""
+        self.physical.applied.append(applied)
         if abs(applied.volts) > self.board.sense.read + 1e-9:
             rising = (applied.volts > 0) == (self.board.pulses[Polarity.SET].side == "row")
             self.pulsed[applied.row, applied.col] += 1
