@@ -35,6 +35,8 @@ class Parameters:
     """Whether VMM_T is there."""
     loops: bool = True
     """Whether WRITE_VERIFY and FORM are there."""
+    vmm: bool = True
+    """Whether VMM is there; emulated arrays always have it."""
     outer: bool = True
     """Whether OUTER is there, in both modes."""
     spram: bool = False

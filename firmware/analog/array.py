@@ -1,9 +1,9 @@
 """A physical array behind the array port: converters, switches and gates in the emulated array's place.
 
 Cells are pulsed one after the other, and read a row at a time, with all ADCs at once. Of the port's operations there
-are READ, COUNTS, DRIVES, PULSE, PULSE_CELL, FORM_CELL, and of a cell's words the pulse counter and the flag "unformed",
-which says that nobody knows: forming looks at readings. Where the guard goes to rest, what is left of a request is not
-done, and its readings are none.
+are READ, VMM, COUNTS, DRIVES, PULSE, PULSE_CELL, FORM_CELL, and of a cell's words the pulse counter and the flag
+"unformed", which says that nobody knows: forming looks at readings. Where the guard goes to rest, what is left of a
+request is not done, and its readings are none.
 """
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, ResetInserter, Signal, Value
@@ -11,7 +11,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect
 
-from firmware.analog import pulsing, reading
+from firmware.analog import product, pulsing, reading
 from firmware.analog.adc import Adcs
 from firmware.analog.boardfile import BoardFile
 from firmware.analog.bounds import TRIP_BITS
@@ -68,6 +68,8 @@ class AnalogArray(wiring.Component):
             self._begin()
             pulsing.states(self)
             reading.states(self)
+            if self.parameters.vmm:
+                product.states(self)
         return m
 
     # -- parts ---------------------------------------------------------------------------------------------------------
@@ -78,6 +80,10 @@ class AnalogArray(wiring.Component):
         self.side, self.is_reading = Signal(Side), Signal()
         self.selected = Signal()  # lines are selected; else all switches are as at rest
         self.forming = Signal()
+        self.whole = Signal()  # of a VMM: all rows of the region take part, not the row at hand alone
+        self.held = Signal()  # rows and gates have codes of the last VMM, of rows
+        self.held_row0, self.held_row1 = Signal(p.row_bits), Signal(p.row_bits)
+        self.settle = Signal(32)  # clocks from the read voltage on until amplifiers are converted
         self.lost = Signal()  # the guard went to rest while the request ran
         self.range = Signal(range(max(len(self.board.codes.ranges), 2)))
         self.request = Signal.like(self.port.request)
@@ -95,7 +101,7 @@ class AnalogArray(wiring.Component):
         times = Times(
             switch=codes.switch_settle + max(chain.shift_ticks for chain in board.chains.values()),
             converter=codes.dac_settle, gate=max(codes.gate_settle, 1), dead=codes.switch_settle,
-            sense=max(codes.sense_settle), discharge=codes.discharge,
+            discharge=codes.discharge,
         )  # fmt: skip
         self.sequencer = Sequencer(times)
         m.submodules.sequencer = ResetInserter(~self.guard.running)(self.sequencer)
@@ -128,7 +134,8 @@ class AnalogArray(wiring.Component):
         request = self.request
         every_row, every_col = range(len(board.rows)), range(len(board.cols))
         pulsed = self.selected & ~self.is_reading
-        of_row = [self.selected & (self.row == n) for n in every_row]
+        in_region = [(request.row0 <= n) & (n < request.row1) for n in every_row]
+        of_row = [self.selected & Mux(self.whole, in_region[n], self.row == n) for n in every_row]
         of_col = [pulsed & (self.col == n) for n in every_col]
         driven_row, driven_col = self.is_reading | (self.side == Side.ROW), self.side == Side.COL
         rows, cols = [one & driven_row for one in of_row], [one & driven_col for one in of_col]
@@ -158,7 +165,7 @@ class AnalogArray(wiring.Component):
             guard.wish.eq(self.sequencer.wish), guard.safe.eq(self.safe), guard.heard.eq(self.heard),
             guard.bad_frame.eq(self.bad_frame), guard.executing.eq(self.executing | port.busy),
             guard.acknowledge.eq(port.acknowledge), port.trips.eq(guard.trips),
-            guard.forming.eq(self.forming), guard.blocked.eq(self.blocked),
+            guard.forming.eq(self.forming), guard.reading.eq(self.is_reading), guard.blocked.eq(self.blocked),
             guard.rested.eq(self.dacs.rested), self.dacs.to_rest.eq(guard.to_rest),
             self.trips.eq(guard.trips), self.resting.eq(guard.resting),
             self.dac_sclk.eq(self.dacs.sclk), self.dac_sdi.eq(self.dacs.sdi), self.dac_sync_n.eq(self.dacs.sync_n),
@@ -169,7 +176,7 @@ class AnalogArray(wiring.Component):
             self.rest.addr.eq(self.channel),
         ]  # fmt: skip
         with m.If(~guard.running):
-            m.d.sync += self.lost.eq(1)
+            m.d.sync += [self.lost.eq(1), self.held.eq(0)]
         driving = guard.levels.drive_row | guard.levels.drive_col
         with m.If(driving):
             m.d.sync += port.spent.time.eq(port.spent.time + 1)
@@ -218,6 +225,8 @@ class AnalogArray(wiring.Component):
             Operation.PULSE_CELL: "ONE CELL", Operation.FORM_CELL: "ONE CELL", Operation.READ_WORDS: "READ WORDS",
             Operation.WRITE_WORDS: "WRITE WORDS",
         }  # fmt: skip
+        if self.parameters.vmm:
+            firsts[Operation.VMM] = "VMM"
         with m.State("IDLE"), m.If(port.start):
             m.d.sync += [
                 self.request.eq(port.request), self.row.eq(port.request.row0), self.col.eq(port.request.col0),
@@ -225,12 +234,17 @@ class AnalogArray(wiring.Component):
                 self.forming.eq(0),
             ]  # fmt: skip
             m.next = "BEGIN"
+        request = self.request
         with m.State("BEGIN"):
             m.next = "IDLE"
-            with m.Switch(self.request.operation):
+            with m.Switch(request.operation):
                 for operation, state in firsts.items():
                     with m.Case(operation):
                         m.next = state
+            if self.parameters.vmm:
+                same = (self.held_row0 == request.row0) & (self.held_row1 == request.row1)
+                with m.If(self.held & ~((request.operation == Operation.VMM) & same)):
+                    m.next = "LET GO"
         _words(self)
 
     def step(self, then: str, end: str) -> None:

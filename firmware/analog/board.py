@@ -27,7 +27,7 @@ def parameters_of(board: BoardFile, divisor: int) -> Parameters:
     check_buildable(board)
     return Parameters(
         rows=len(board.rows), cols=len(board.cols), clock=round(board.clock), divisor=divisor,
-        physical=True, transposed=False, outer=False,
+        physical=True, transposed=False, outer=False, vmm=board.codes.either_sign,
     )  # fmt: skip
 
 

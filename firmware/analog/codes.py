@@ -130,7 +130,13 @@ class BoardFileCodes:
             max_width=max(self.max_width, self.max_form_width),
             settle=max(self.sense_settle),
             levels=tuple(tuple(level.codes for level in levels) for levels in self.levels),
+            tia_ranges=tuple(one.number for one in self.ranges),
         )
+
+    @property
+    def either_sign(self) -> bool:
+        """Whether lines reach the read voltage with either sign, as inputs of VMM have."""
+        return self.min_read <= -self.max_read
 
     def guard(self, line: Line) -> Guard:
         """Return what a line's DAC may be given."""

@@ -30,7 +30,7 @@ SIDES = ("row", "col")
 
 
 class Guard(wiring.Component):
-    """`wish`, `write`, `zero` and `forming` come from sequencers; `levels` and `written` go to the pins.
+    """`wish`, `write`, `zero`, `forming` and `reading` come from sequencers; `levels` and `written` go to the pins.
 
     `zero` asks for the rest code of every channel, as going to rest does: `to_rest` is high until `rested` says that
     all have it, and no other code is taken meanwhile. `heard` and `bad_frame` are high for one clock with each whole
@@ -48,6 +48,7 @@ class Guard(wiring.Component):
                 "write": In(stream.Signature(write)),
                 "zero": In(1),
                 "forming": In(1),
+                "reading": In(1),
                 "rested": In(1),
                 "safe": In(1),
                 "heard": In(1),
@@ -144,7 +145,8 @@ class Guard(wiring.Component):
         """Let codes through that are within limits."""
         m, write, written, channels = self.m, self.write, self.written, self.parameters.channels
         above = {kind: self._above(kind) for kind in self.parameters.kinds}
-        of_kind = self._of_kind(self.kind, above)
+        # Codes of a reading stand before its wish does: inputs of a product may be below rest, where no pulse may be.
+        of_kind = Mux(self.reading & ~self.driving, above[Kind.READ], self._of_kind(self.kind, above))
         known, taken, passed = Signal(), Signal(), Signal()
         m.d.comb += [
             known.eq(write.payload.channel < len(channels)),

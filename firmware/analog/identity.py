@@ -5,13 +5,13 @@ import numpy as np
 from firmware.analog.boardfile import BoardFile
 from firmware.parameters import Parameters
 from hwctl.protocol import codes, replies
-from hwctl.protocol.codes import MAX_READ_RANGE, Feature, Polarity
+from hwctl.protocol.codes import Feature, Polarity
 
 
 def identity_of_board(board: BoardFile, parameters: Parameters, build: str) -> replies.Identity:
     """Return what IDENTIFY is answered with. build: id of the bitstream, at most 64 bytes."""
     found, scales = board.codes, board.codes.scales
-    features = Feature.COUNTERS
+    features = Feature.COUNTERS | (Feature.VMM if parameters.vmm else Feature(0))
     if parameters.loops:
         features |= Feature.WRITE_VERIFY | (Feature.FORM if board.forms else Feature(0))
     levels = [
@@ -23,7 +23,7 @@ def identity_of_board(board: BoardFile, parameters: Parameters, build: str) -> r
         seconds_per_code=scales.seconds, compliance_per_code=scales.compliance,
         max_amplitude=found.max_amplitude, max_form_amplitude=found.max_form_amplitude,
         max_width=max(found.max_width, found.max_form_width), max_read=found.max_read,
-        tia_ranges=np.array([one.number for one in found.ranges if one.number <= MAX_READ_RANGE], np.uint8),
+        tia_ranges=np.array([one.number for one in found.ranges], np.uint8),
         drive_levels=np.array(levels, np.uint32),
         receive_budget=parameters.receive_budget, reply_budget=parameters.reply_budget,
         largest_frame=parameters.largest_frame, device=board.device.reference, build=build,

@@ -8,7 +8,7 @@ from firmware.analog.boardfile import BoardFile
 from firmware.analog.dac import Output
 from firmware.analog.wiring import Chain, Channel
 from firmware.errors import BoardFileError
-from hwctl.protocol.codes import MAX_LEVELS, MAX_READ_RANGE, Polarity
+from hwctl.protocol.codes import MAX_LEVELS, Polarity
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,6 @@ def places_of(board: BoardFile) -> list[tuple[int, int]]:
     """Return the ADC and its channel that sense each column."""
     chips = list(board.adcs)
     return [(chips.index(line.adc.part), line.adc.number) for line in board.cols if line.adc is not None]
-
-
-def range_of(board: BoardFile, asked: int) -> int:
-    """Return which of the board's ranges READ takes for an asked one: as sensitive, or the next less sensitive one."""
-    able = [n for n, one in enumerate(board.codes.ranges) if one.number <= MAX_READ_RANGE]
-    return next((n for n in able if board.codes.ranges[n].number >= asked), able[-1])
 
 
 def pattern(board: BoardFile, chain: Chain, selection: Selection) -> list[Value]:

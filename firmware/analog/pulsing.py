@@ -144,7 +144,7 @@ def _codes(a: "AnalogArray", train: _Train) -> None:
 def _fire(a: "AnalogArray", train: _Train) -> None:
     """Pulse once, count, and again, no sooner than so many pulses a second allow, and within the cell's budget."""
     m, sequencer, codes, spent = a.m, a.sequencer, a.board.codes, a.port.spent
-    m.d.comb += [sequencer.width.eq(train.width), a.count_up.data.eq(a.counter.data + 1)]
+    m.d.comb += [sequencer.width.eq(Mux(a.is_reading, a.settle, train.width)), a.count_up.data.eq(a.counter.data + 1)]
     with m.State("FIRE"):
         with m.If((train.left == 0) | a.lost):
             m.next = "LINE TO REST"

@@ -1,17 +1,17 @@
-"""States that read cells of a physical array: a row at a time, its columns on all ADCs at once."""
+"""States that read a physical array: a row at a time, or a product of all; columns on all ADCs at once."""
 
 from typing import TYPE_CHECKING
 
-from amaranth.hdl import Array, Cat, Const, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Mux, Signal, signed
 
-from firmware.analog.lookup import places_of, range_of
+from firmware.analog.lookup import places_of
 from firmware.analog.sensing import FACTOR_BITS
-from hwctl.protocol.codes import ADC_BITS, MAX_AVERAGES_LOG2, MAX_READ_RANGE, NO_READING
+from hwctl.protocol.codes import ADC_BITS, MAX_AVERAGES_LOG2, MAX_READ_RANGE, NO_CURRENT, NO_READING
 
 if TYPE_CHECKING:
     from firmware.analog.array import AnalogArray
 
-SUM_BITS = ADC_BITS + MAX_AVERAGES_LOG2
+SUM_BITS = ADC_BITS + MAX_AVERAGES_LOG2 + 1  # signed
 
 
 class Sums:
@@ -19,7 +19,7 @@ class Sums:
 
     def __init__(self, cols: int) -> None:
         """Declare."""
-        self.total = [Signal(SUM_BITS, name=f"total_{n}") for n in range(cols)]
+        self.total = [Signal(signed(SUM_BITS), name=f"total_{n}") for n in range(cols)]
         self.over = Signal(cols)  # a conversion was at the end of the ADC
         self.clear = Signal()
 
@@ -34,8 +34,10 @@ def beside(a: "AnalogArray") -> None:
         with m.If(sums.clear):
             m.d.sync += [sums.total[n].eq(0), sums.over[n].eq(0)]
         with m.Elif(adcs.converted & (adcs.channel == channel)):
-            m.d.sync += sums.total[n].eq(sums.total[n] + Mux(current > 0, current, 0))
-            with m.If(value == (sense.top if sense.sign > 0 else 0)):
+            # No cell conducts backwards, but products have either sign.
+            m.d.sync += sums.total[n].eq(sums.total[n] + Mux((current > 0) | a.whole, current, 0))
+            end = sense.top if sense.sign > 0 else 0
+            with m.If((value == end) | (a.whole & (value == sense.top - end))):
                 m.d.sync += sums.over[n].eq(1)
 
 
@@ -48,14 +50,10 @@ def states(a: "AnalogArray") -> None:
 
 def _drive(a: "AnalogArray") -> None:
     """Put the read voltage on the row, and let the amplifiers settle."""
-    m, board, request = a.m, a.board, a.request
-    ranges = Array([Const(range_of(board, asked), 4) for asked in range(MAX_READ_RANGE + 1)])
-    volts = Signal(16)
+    m, board = a.m, a.board
+    a.read_steps = volts = Signal(16)
     with m.State("READ"):
-        m.d.sync += [
-            volts.eq(request.voltage * board.codes.nominal_read >> 8), a.is_reading.eq(1), a.selected.eq(1),
-            a.range.eq(ranges[request.tia_range]),
-        ]  # fmt: skip
+        select(a)
         m.next = "ROW"
     with m.State("ROW"):
         m.d.comb += a.sums.clear.eq(1)
@@ -64,6 +62,18 @@ def _drive(a: "AnalogArray") -> None:
     if board.gates:
         a.write("READ GATE", a.of_gate(), board.codes.read_gate, "SENSE")
     a.write("ROW TO REST", a.of_row(), 0, "EMIT")
+
+
+def select(a: "AnalogArray") -> None:
+    """Take the read voltage, the range and its wait from the request, in this clock."""
+    m, codes, request = a.m, a.board.codes, a.request
+    m.d.sync += [
+        a.read_steps.eq(request.voltage * codes.nominal_read >> 8), a.is_reading.eq(1), a.selected.eq(1),
+    ]  # fmt: skip
+    with m.Switch(request.tia_range):
+        for n, (one, settle) in enumerate(zip(codes.ranges, codes.sense_settle, strict=True)):
+            with m.Case(one.number):
+                m.d.sync += [a.range.eq(n), a.settle.eq(Mux(request.settle > settle, request.settle, settle))]
 
 
 def _convert(a: "AnalogArray") -> None:
@@ -84,6 +94,8 @@ def _convert(a: "AnalogArray") -> None:
     with m.State("SETTLING"):
         with m.If(a.lost):
             m.next = "ROW TO REST"
+            with m.If(a.whole):
+                m.next = "EMIT"
         with m.Elif(a.sequencer.sensing):
             m.next = "CONVERT"
     with m.State("CONVERT"):
@@ -102,6 +114,8 @@ def _convert(a: "AnalogArray") -> None:
             a.port.spent.conversions + ((request.col1 - request.col0) << request.averages_log2)
         )
         m.next = "ROW TO REST"
+        with m.If(a.whole):
+            m.next = "EMIT"
 
 
 def _emit(a: "AnalogArray") -> None:
@@ -111,9 +125,11 @@ def _emit(a: "AnalogArray") -> None:
     factor = Array([Const(one.factor_code, FACTOR_BITS + 1) for one in ranges])[a.range]
     number = Array([Const(one.number, 4) for one in ranges])[a.range]
     total = Array(sums.total)[a.col]
-    work, half, left = Signal(SUM_BITS + FACTOR_BITS + 1 + MAX_READ_RANGE), Signal(), Signal(6)
+    work, half, left = Signal(signed(SUM_BITS + FACTOR_BITS + 2 + MAX_READ_RANGE)), Signal(), Signal(6)
     with m.State("EMIT"):
-        m.d.sync += [work.eq(total * factor), left.eq(FACTOR_BITS + request.averages_log2 - number), half.eq(0)]
+        # A conductance is told in codes of range 0, a current in those of its own.
+        shift = Mux(a.whole, FACTOR_BITS, FACTOR_BITS + request.averages_log2 - number)
+        m.d.sync += [work.eq(total * factor), left.eq(shift), half.eq(0)]
         m.next = "SCALE"
     with m.State("SCALE"):
         with m.If(left != 0):
@@ -122,15 +138,16 @@ def _emit(a: "AnalogArray") -> None:
             m.next = "RESULT"
     with m.State("RESULT"):
         good = ~a.lost & ~sums.over.bit_select(a.col, 1).any() & (work + half < NO_READING)
-        m.d.comb += [results.valid.eq(1), results.payload.eq(Mux(good, work + half, NO_READING))]
+        bad = Mux(a.whole, Const(NO_CURRENT & 0xFFFF, 16), Const(NO_READING, 16))
+        m.d.comb += [results.valid.eq(1), results.payload.eq(Mux(good, work + half, bad))]
         with m.If(results.ready):
             a.step("EMIT", "READ DONE")
             with m.If(a.col + 1 == request.col1):
                 m.next = "ROW"
-                with m.If(a.row + 1 == request.row1):
+                with m.If((a.row + 1 == request.row1) | a.whole):
                     m.next = "READ DONE"
                 with m.Elif(a.lost):
                     m.next = "EMIT"
     with m.State("READ DONE"):
-        m.d.sync += [a.is_reading.eq(0), a.selected.eq(0)]
+        m.d.sync += [a.is_reading.eq(0), a.selected.eq(0), a.whole.eq(0)]
         m.next = "IDLE"

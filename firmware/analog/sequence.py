@@ -27,14 +27,12 @@ class Times:
     """Gate line, on or off."""
     dead: int
     """Between a driver and a path to ground."""
-    sense: int
-    """Amplifiers, from the driver on until they are converted."""
     discharge: int
     """Lines at ground, after the gates are off."""
 
     def __post_init__(self) -> None:
         """Check."""
-        if min(self.switch, self.converter, self.gate, self.dead, self.sense, self.discharge) < 1:
+        if min(self.switch, self.converter, self.gate, self.dead, self.discharge) < 1:
             raise ValueError(f"{self}: give 1 clock or more for each")
 
     @property
@@ -50,9 +48,9 @@ OWN = 2
 class Sequencer(wiring.Component):
     """`start` begins when not `busy`: `pulses` of `width` clocks by the driver of `side`, or one reading if `sense`.
 
-    The inputs stand still while busy; switches and codes are as they shall be. Of a reading, `sensing` is high from
-    when amplifiers have settled until `sensed`. `fired` is high for one clock as each pulse begins. `stop` ends it
-    behind the pulse that it is at. Where the guard goes to rest, this is reset.
+    The inputs stand still while busy; switches and codes are as they shall be. Amplifiers settle for `width` clocks of
+    a reading; from then on `sensing` is high, until `sensed`. `fired` is high for one clock as each pulse begins.
+    `stop` ends it behind the pulse that it is at. Where the guard goes to rest, this is reset.
     """
 
     def __init__(self, times: Times) -> None:
@@ -127,7 +125,7 @@ class Sequencer(wiring.Component):
         with m.State("OPEN"), m.If(self._over):
             m.d.sync += [wish.drive_row.eq(row), wish.drive_col.eq(~row)]
             m.d.comb += self.fired.eq(~self.sense)
-            self._for(Mux(self.sense, times.sense, self.width))
+            self._for(self.width)
             m.next = "DRIVEN"
         with m.State("DRIVEN"), m.If(self._over):
             m.d.comb += self.sensing.eq(self.sense)

@@ -35,7 +35,7 @@ ALWAYS: list[type[Command]] = [
     commands.LoadCurve, commands.LoadCells, commands.Dump, commands.Restore, commands.Seed, commands.Wait,
 ]  # fmt: skip
 EMULATED = {commands.LoadCurve, commands.LoadCells, commands.Dump, commands.Restore, commands.Seed, commands.Wait}
-DRIVING = (commands.Read, commands.Pulse, commands.PulseSparse, commands.WriteVerify, commands.Form)
+DRIVING = (commands.Read, commands.Vmm, commands.Pulse, commands.PulseSparse, commands.WriteVerify, commands.Form)
 """Commands of a physical array that drive lines: what trips stops them."""
 
 
@@ -43,7 +43,8 @@ def commands_of(parameters: Parameters) -> list[type[Command]]:
     """Return the commands that a build knows."""
     found = list(ALWAYS)
     if parameters.physical:
-        found = [kind for kind in found if kind not in EMULATED and kind != commands.Vmm]
+        lacking = EMULATED if parameters.vmm else EMULATED | {commands.Vmm}
+        found = [kind for kind in found if kind not in lacking]
     if parameters.transposed:
         found.append(commands.VmmT)
     if parameters.outer:
@@ -98,7 +99,7 @@ class Engine(wiring.Component):
         self.refusal = Signal(4)
         self.key = Signal(64, init=self.initial_key)
         self.voltage = Signal(16, init=256)  # relative to nominal
-        self.tia_range = Signal(4, init=4)  # as configured
+        self.tia_range = Signal(4, init=self.codes.read_range)  # as configured
         self.range = Signal(4)  # of the command at hand
         self.settle = Signal(32, init=self.codes.settle)
         self.pulsed = [Signal(32, name=f"pulsed_{name}") for name in ("set", "reset")]
@@ -310,6 +311,10 @@ class Engine(wiring.Component):
         if self.parameters.physical:
             with self.m.If(self.array.trips.any()):
                 self.refuse(Refusal.ABORTED)
+
+    def no_range(self, number: Value) -> Value:
+        """Return whether a physical board has no such TIA range; an emulated array has all that a command can name."""
+        return ~number.matches(*self.codes.tia_ranges)
 
     def unpacked_kinds(self) -> list[type[Command]]:
         """Return the commands of this build."""

@@ -160,7 +160,7 @@ def _reading(e: "Engine", loop: _Loop) -> None:
         with m.If(e.session.safe):
             m.next = "STOP"
         with m.Elif(e.quiet):
-            e.request(Operation.READ, averages_log2=averages, tia_range=codes.MAX_READ_RANGE, **cell)
+            e.request(Operation.READ, averages_log2=averages, tia_range=e.codes.read_range, **cell)
             m.d.sync += [loop.reads.eq(loop.reads + 1), e.index.eq(e.index + (1 << averages))]
             m.next = "CELL READING"
     with m.State("CELL READING"):

@@ -24,7 +24,7 @@ _U16, _I16 = DTYPE_CODES["<u2"], DTYPE_CODES["<i2"]
 def states(e: "Engine") -> None:
     """Add the states of these commands."""
     _read(e)
-    if not e.parameters.physical:
+    if e.parameters.vmm:
         _vmm(e)
 
 
@@ -35,7 +35,7 @@ def _range(e: "Engine", state: str, wanted: Value, highest: int, then: str) -> N
     with m.State(state):
         m.d.sync += e.range.eq(chosen)
         m.next = then
-        with m.If(chosen > highest):
+        with m.If((chosen > highest) | e.no_range(chosen) if e.parameters.physical else chosen > highest):
             e.refuse(Refusal.OVER_LIMIT)
 
 
@@ -105,3 +105,4 @@ def _vmm(e: "Engine") -> None:
         with m.If(e.quiet):
             m.d.sync += [e.count.eq(e.count - 1), e.index.eq(e.index + 1), e.progress.eq(e.progress + 1)]
             m.next = "VMM VECTOR"
+            e.unless_tripped()

@@ -99,7 +99,10 @@ def _configure_read(e: "Engine") -> None:
     with m.State("CONFIGURE READ"):
         m.d.comb += [divider.a.eq(voltage << 8), divider.start.eq(1)]
         m.next = "CONFIGURING READ"
-        with m.If(voltage > e.codes.max_read):
+        refused = voltage > e.codes.max_read
+        if e.parameters.physical:
+            refused |= e.no_range(field(kind, "tia_range"))
+        with m.If(refused):
             m.d.comb += divider.start.eq(0)
             e.refuse(Refusal.OVER_LIMIT)
     with m.State("CONFIGURING READ"), m.If(~divider.busy):

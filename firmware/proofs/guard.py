@@ -74,6 +74,7 @@ class Proof(Elaboratable):
         for name, value in (
             ("wish", guard.wish.as_value()), ("write", guard.write.payload.as_value()),
             ("write_valid", guard.write.valid), ("zero", guard.zero), ("forming", guard.forming),
+            ("reading", guard.reading),
             ("rested", guard.rested), ("safe", guard.safe), ("heard", guard.heard), ("bad_frame", guard.bad_frame),
             ("executing", guard.executing), ("blocked", guard.blocked), ("acknowledge", guard.acknowledge),
             ("narrow", guard.narrow.payload.as_value()), ("narrow_valid", guard.narrow.valid),

@@ -60,9 +60,7 @@ class AnalogModel:
         self._parts = self._of(physical)  # ctypes does not keep what it is given
         counts = [chain.outputs for chain in physical.board.chains.values()]
         path = None if vcd is None else str(vcd).encode()
-        self._handle = self._library.analog_new(
-            ctypes.byref(self._parts), (ctypes.c_int * len(counts))(*counts), path
-        )
+        self._handle = self._library.analog_new(ctypes.byref(self._parts), (ctypes.c_int * len(counts))(*counts), path)
         self._buffer = (ctypes.c_uint8 * TAKEN)()
 
     def _of(self, physical: PhysicalBoard) -> _Parts:
@@ -94,7 +92,7 @@ class AnalogModel:
             self.physical.clock = now
             try:
                 return function(*arguments) or 0
-            except BaseException as error:  # raised in `run`
+            except BaseException as error:  # noqa: BLE001  raised in `run`
                 self._error = self._error or error
                 return 0
 

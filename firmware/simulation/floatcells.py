@@ -30,9 +30,11 @@ class FloatCells:
     def __init__(
         self, board: BoardFile, seed: int, *, unformed: float = 0.0, segment_ohm: float = 0.0, alpha: float = 0.0
     ) -> None:
-        """Draw cells. unformed: share 0 to 1 that needs forming; segment_ohm: of wire from cell to cell, in ohm;
-        alpha: of `Conduction`, in 1/V^2.
-        """  # fmt: skip
+        """Draw cells.
+
+        unformed: share 0 to 1 that needs forming; segment_ohm: of wire from cell to cell, in ohm; alpha: of
+        `Conduction`, in 1/V^2.
+        """
         self._board, self._ohm, self._conduction = board, segment_ohm, Conduction(alpha)
         shape = len(board.rows), len(board.cols)
         self._rng = rng = np.random.default_rng([seed, 0])

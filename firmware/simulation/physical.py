@@ -33,7 +33,7 @@ class Applied(NamedTuple):
 class PhysicalBoard:
     """The parts of a board file around an array of conductances g (rows, cols) in S.
 
-    `clock` counts clocks: whoever has the pins keeps it. `applied` holds what cells got, in the order in which it ended.
+    `clock` counts clocks: whoever has the pins keeps it. `applied` holds what cells got, in the order of their ends.
     """
 
     def __init__(

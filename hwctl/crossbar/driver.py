@@ -36,7 +36,6 @@ ALL = slice(None)
 FULL_SCALE = 127 / 128  # largest input over the read voltage: what a signed byte holds
 DUMPED_BYTES = 36  # of a cell: ten words, and what layers of an emulated board remember of it
 MAX_EVENTS = codes.MAX_BATCH  # of one OUTER
-READ_RANGE = codes.MAX_READ_RANGE  # the converter's 12 bits span every conductance code
 
 
 class Crossbar:
@@ -134,7 +133,7 @@ class Crossbar:
             "read voltage", voltage, self.identity.volts_per_code, self.identity.max_read, "V", lowest=1
         )
         time = self.units.code("settle time", settle, self.identity.seconds_per_code, 0xFFFFFFFF, "s")
-        self.port.ask(commands.ConfigureRead(code, READ_RANGE, time, half_select), replies.Done)
+        self.port.ask(commands.ConfigureRead(code, self.units.read_range, time, half_select), replies.Done)
         self.units.read_voltage = code * self.identity.volts_per_code
 
     # -- reading -------------------------------------------------------------------------------------------------

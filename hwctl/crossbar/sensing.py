@@ -17,7 +17,7 @@ def readings(port: Port, region: Region, averages_log2: int, index: int) -> NDAr
     """Read a region in parts that the board takes. Returns codes (rows, cols). index: noise index of each cell."""
     parts = port.parts(region, bytes_per_cell=2)
     replied = port.ask_all(
-        [commands.Read(part, averages_log2, codes.MAX_READ_RANGE, index) for part in parts], replies.Readings
+        [commands.Read(part, averages_log2, port.units.read_range, index) for part in parts], replies.Readings
     )
     found = np.empty(region.shape, np.uint16)
     for part, reply in zip(parts, replied, strict=True):
@@ -31,7 +31,7 @@ def cell_readings(
     """Read listed cells, each converted once: neighbours by one command. Returns codes (cells,)."""
     parts = [part for block in _blocks(rows, cols) for part in port.parts(block, bytes_per_cell=2)]
     replied = port.ask_all(
-        [commands.Read(part, averages_log2, codes.MAX_READ_RANGE, index) for part in parts], replies.Readings
+        [commands.Read(part, averages_log2, port.units.read_range, index) for part in parts], replies.Readings
     )
     found = np.empty((port.identity.rows, port.identity.cols), np.uint16)
     for part, reply in zip(parts, replied, strict=True):

@@ -77,6 +77,11 @@ class Units:
                 return tia_range
         return self._ranges[-1]
 
+    @property
+    def read_range(self) -> int:
+        """TIA range of READ: the least sensitive that it may use, which spans all conductances of the device."""
+        return max(one for one in self._ranges if one <= codes.MAX_READ_RANGE)
+
     def has_range(self, tia_range: int) -> bool:
         """Return whether the board has a TIA range."""
         return tia_range in self._ranges

@@ -27,6 +27,13 @@ class BoardCodes:
     settle: int
     levels: tuple[tuple[LevelCodes, ...], ...]
     """Of SET, RESET and FORM."""
+    tia_ranges: tuple[int, ...] = tuple(range(codes.MAX_TIA_RANGE + 1))
+    """Most sensitive first."""
+
+    @property
+    def read_range(self) -> int:
+        """The least sensitive range that READ may use."""
+        return max(one for one in self.tia_ranges if one <= codes.MAX_READ_RANGE)
 
     @classmethod
     def of(cls, chip: Chip) -> "BoardCodes":
@@ -65,7 +72,7 @@ def identity_of(
         max_form_amplitude=found.max_form_amplitude,
         max_width=found.max_width,
         max_read=found.max_read,
-        tia_ranges=np.arange(codes.MAX_TIA_RANGE + 1, dtype=np.uint8),
+        tia_ranges=np.array(found.tia_ranges, np.uint8),
         drive_levels=np.array(listed, np.uint32),
         receive_budget=receive_budget,
         reply_budget=reply_budget,

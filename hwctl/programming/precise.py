@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hwctl.crossbar import Crossbar
-from hwctl.crossbar.driver import READ_RANGE
 from hwctl.crossbar.levels import Levels
 from hwctl.crossbar.results import Floats
 from hwctl.crossbar.scatter import beyond_chance
@@ -41,7 +40,7 @@ class PreciseReading:
 
 def resolution(crossbar: Crossbar) -> float:
     """Return one step of the converter of READ in S: finer is what averaging makes of readings that noise spreads."""
-    return crossbar.units.siemens_per_reading * float(1 << READ_RANGE)
+    return crossbar.units.siemens_per_reading * float(1 << crossbar.units.read_range)
 
 
 def read_precisely(

@@ -13,7 +13,7 @@ from firmware.errors import BoardFileError
 from firmware.parameters import Parameters
 from firmware.port import Operation
 from firmware.simulation.physical import PhysicalBoard
-from hwctl.protocol.codes import NO_READING, CellFlag, Polarity, Trip
+from hwctl.protocol.codes import NO_CURRENT, NO_READING, CellFlag, Polarity, Trip
 
 FAST = {
     "times.discharge_s": 100e-9,
@@ -276,3 +276,91 @@ def test_words_that_a_physical_cell_has_are_its_counter_and_that_nobody_knows_if
 def test_a_passive_array_is_refused_as_long_as_there_are_no_half_select_voltages():
     with pytest.raises(BoardFileError, match="a passive array needs half-select voltages"):
         check_buildable(BoardFile.load(PASSIVE))
+
+
+# -- products ----------------------------------------------------------------------------------------------------------
+
+
+def amperes(board, codes, tia_range):
+    """Return current codes in A."""
+    return np.array(codes, np.uint16).view(np.int16) * board.codes.amperes * 2**tia_range
+
+
+async def product(bench, inputs, rows, cols, tia_range=8, wide=False, **fields):
+    """Return current codes of one vector."""
+    elements = [int(one) & 0xFFFF for one in inputs]
+    (row0, row1), (col0, col1) = rows, cols
+    region = {"row0": row0, "row1": row1, "col0": col0, "col1": col1}
+    return await bench.ask(
+        Operation.VMM, elements, results=col1 - col0, tia_range=tia_range, wide=wide, **region, **fields
+    )
+
+
+@pytest.mark.parametrize(("wide", "full"), [(False, 128), (True, 32768)])
+def test_a_product_is_that_of_the_cells_of_its_region_with_inputs_of_either_sign(board, wide, full):
+    g, found = conductances(board), []
+    bench = Bench(board, g)
+    vectors = np.random.default_rng(3).integers(-full, full, (3, 6))
+
+    async def script(b):
+        found.extend([await product(b, vector, (4, 10), (2, 12), wide=wide) for vector in vectors])
+        assert b.ctx.get(b.array.trips) == 0
+        assert not b.pulses()
+
+    bench.run(script)
+    row = board.rows[0].transfer
+    volts = np.rint(vectors / full * board.codes.nominal_read) * float(row.step)  # what converters can make of them
+    step = board.codes.amperes * 2**8
+    for got, expected in zip(found, volts @ g[4:10, 2:12], strict=True):
+        np.testing.assert_allclose(amperes(board, got, 8), expected, atol=1.1 * step)
+    assert np.abs(amperes(board, found, 8)).max() > 20 * step
+
+
+def test_what_comes_behind_a_product_finds_the_rows_at_rest(board):
+    g, found = conductances(board), {}
+    bench, level = Bench(board, g), len(board.levels(Polarity.SET)) - 1
+
+    async def script(b):
+        for n in range(2):  # of the same region, then of another, a reading, a pulse
+            found["same", n] = await product(b, [-100, 90], (1, 3), (0, 4))
+        found["other"] = await product(b, [50], (2, 3), (0, 4))
+        found["read"] = await b.read((1, 2), (0, 4))
+        await product(b, [-128, -128], (1, 3), (0, 4))
+        await b.pulse_cell(1, 2, 1, level, 9)
+        found["pulse"] = b.pulses()
+        assert b.ctx.get(b.array.trips) == 0
+
+    bench.run(script)
+    np.testing.assert_array_equal(found["same", 0], found["same", 1])
+    step = board.codes.amperes * 2**8
+    np.testing.assert_allclose(amperes(board, found["other"], 8), 50 / 128 * board.sense.read * g[2, :4], atol=2 * step)
+    np.testing.assert_allclose(found["read"][0] * board.codes.scales.siemens, g[1, :4], atol=0.5e-6)
+    assert [(one.row, one.col, one.clocks) for one in found["pulse"]] == [(1, 2, 9)]
+
+
+def test_a_current_beyond_the_converter_is_none_of_either_sign(board):
+    g = np.full((len(board.rows), len(board.cols)), 30e-6)
+    g[:, 1] = 1.0
+    bench, found = Bench(board, g), []
+
+    async def script(b):
+        found.extend([await product(b, [one] * 4, (0, 4), (0, 3)) for one in (127, -128)])
+
+    bench.run(script)
+    for got in np.array(found, np.uint16).view(np.int16):
+        assert got[1] == NO_CURRENT
+        assert (got[[0, 2]] != NO_CURRENT).all()
+
+
+def test_a_reading_waits_for_its_range_or_as_long_as_it_was_asked_to(board):
+    bench, took = Bench(board, conductances(board)), {}
+
+    async def script(b):
+        for name, fields in {"own": {}, "longer": {"settle": 3000}, "sensitive": {"tia_range": 0}}.items():
+            await b.read((0, 1), (0, 1), **fields)
+            took[name] = b.ctx.get(b.array.port.spent.time)
+
+    bench.run(script)
+    settles = dict(zip((one.number for one in board.codes.ranges), board.codes.sense_settle, strict=True))
+    assert took["longer"] - took["own"] == 3000 - settles[4]
+    assert took["sensitive"] - took["own"] == settles[0] - settles[4]
