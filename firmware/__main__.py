@@ -91,13 +91,16 @@ def _end_by_signal() -> None:
 def _simulate_analog(file: Path, seed: int, unformed: float, wires: float, vcd: Path | None) -> None:
     from firmware.analog.boardfile import BoardFile  # noqa: PLC0415  not needed for --help
     from firmware.simulation.analogboard import AnalogSimulation  # noqa: PLC0415
+    from firmware.simulation.analogpty import AnalogPty  # noqa: PLC0415
 
     simulation = AnalogSimulation(BoardFile.load(file), seed, unformed=unformed, segment_ohm=wires, vcd=vcd)
+    served = AnalogPty(simulation)
     try:
-        typer.echo(simulation.path)
+        typer.echo(served.path)
         _end_by_signal()
-        simulation.serve()
+        served.serve()
     finally:
+        served.close()
         simulation.close()
 
 

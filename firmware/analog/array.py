@@ -107,9 +107,9 @@ class AnalogArray(wiring.Component):
         m.submodules.sequencer = ResetInserter(~self.guard.running)(self.sequencer)
         internal = [dac.internal for dac in board.dacs.values()]
         half = max(dac.half_period for dac in board.dacs.values())
-        m.submodules.dacs = self.dacs = Dacs(first.part, outputs_of(board), internal, half, 2)
+        m.submodules.dacs = self.dacs = Dacs(first.part, outputs_of(board), internal, half, 1)
         half = max(one.half_period for one in board.adcs.values())
-        m.submodules.adcs = self.adcs = Adcs(adc.part, len(board.adcs), adc.span, half, half)
+        m.submodules.adcs = self.adcs = Adcs(adc.part, len(board.adcs), adc.span, half, max(half - 1, 1))
         connect(m, self.guard.written, self.dacs.codes)
         rests = [line.transfer.zero for line in board.lines]
         falls = [line.transfer.polarity < 0 for line in board.lines]
@@ -183,8 +183,11 @@ class AnalogArray(wiring.Component):
 
     # -- tools of the states -------------------------------------------------------------------------------------------
 
-    def write(self, state: str, channel: Value, steps: Value | int, then: str) -> None:
-        """Make states that put a code on a channel, `steps` above its rest, and go on once it is there."""
+    def write(self, state: str, channel: Value, steps: Value | int, then: str, *, stands: bool = True) -> None:
+        """Make states that put a code on a channel, `steps` above its rest, and go on once it is there.
+
+        stands: else they go on before; `codes_stand` tells when.
+        """
         m, guard = self.m, self.guard
         rest, falls = self.rest.data[:16], self.rest.data[16]
         with m.State(state):
@@ -198,11 +201,15 @@ class AnalogArray(wiring.Component):
                 guard.write.payload.code.eq(Mux(falls, rest - self.steps, rest + self.steps)),
             ]  # fmt: skip
             with m.If(guard.write.ready):
-                m.next = f"{state} SENT"
-        with m.State(f"{state} SENT"):
-            m.next = f"{state} STANDS"
-        with m.State(f"{state} STANDS"), m.If(~guard.written.valid & ~self.dacs.busy):
-            m.next = then
+                m.next = f"{state} SENT" if stands else then
+        if stands:
+            with m.State(f"{state} SENT"), m.If(self.codes_stand):
+                m.next = then
+
+    @property
+    def codes_stand(self) -> Value:
+        """Whether no code is on its way to a converter; in the clock behind one that was taken at the soonest."""
+        return ~self.guard.written.valid & ~self.dacs.busy
 
     def of_row(self) -> Value:
         """Return the channel of the row at hand."""

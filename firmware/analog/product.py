@@ -36,14 +36,14 @@ def _inputs(a: "AnalogArray") -> None:
         narrow, wide = ((share + (1 << bits - 1)) >> bits for bits in (NARROW, WIDE))
         m.d.sync += steps.eq(Mux(request.wide, wide, narrow))
         m.next = "INPUT CODE"
-    a.write("INPUT CODE", a.of_row(), steps, "INPUT GATE" if board.gates else "INPUT STANDS")
+    a.write("INPUT CODE", a.of_row(), steps, "INPUT GATE" if board.gates else "INPUT SENT", stands=False)
     if board.gates:
         with m.State("INPUT GATE"):
             m.next = "OPEN GATE"
             with m.If(a.held):
-                m.next = "INPUT STANDS"
-        a.write("OPEN GATE", a.of_gate(), board.codes.read_gate, "INPUT STANDS")
-    with m.State("INPUT STANDS"):
+                m.next = "INPUT SENT"
+        a.write("OPEN GATE", a.of_gate(), board.codes.read_gate, "INPUT SENT", stands=False)
+    with m.State("INPUT SENT"):
         m.d.sync += a.row.eq(a.row + 1)
         m.next = "INPUT"
         with m.If(last):
@@ -54,7 +54,9 @@ def _inputs(a: "AnalogArray") -> None:
                 a.held_row1.eq(request.row1),
             ]
             m.d.comb += a.sums.clear.eq(1)
-            m.next = "SENSE"
+            m.next = "INPUTS STAND"
+    with m.State("INPUTS STAND"), m.If(a.codes_stand):
+        m.next = "SENSE"
 
 
 def _let_go(a: "AnalogArray") -> None:

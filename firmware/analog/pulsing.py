@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from amaranth.hdl import Mux, Signal, Value
 from amaranth.lib.memory import Memory
+from amaranth.utils import bits_for
 
 from firmware.analog.outputs import Side
 from firmware.parameters import LEVEL_BITS
@@ -12,6 +13,10 @@ from hwctl.protocol.codes import MAX_LEVELS, Polarity, Trip
 
 if TYPE_CHECKING:
     from firmware.analog.array import AnalogArray
+
+SPARE = 6
+"""Bits of a cell's time of its last pulse beyond those of the interval: one in 2**SPARE old ones looks like a new one,
+and is waited for in vain."""
 
 
 class _Train:
@@ -23,17 +28,24 @@ class _Train:
         self.level, self.width = Signal(LEVEL_BITS), Signal(32)
         self.left = Signal(7)
         self.alone = Signal()  # of PULSE_CELL or FORM_CELL, not of a region
-        self.gate_steps = Signal(16)
+        self.stands = Signal()  # its switches do
 
 
 def beside(a: "AnalogArray") -> None:
-    """Add what counts beside the states."""
-    m, interval, fired = a.m, a.board.codes.pulse_interval, a.sequencer.fired
-    a.since = Signal(range(interval + 1), init=interval)  # clocks since the last pulse
-    with m.If(fired):
-        m.d.sync += a.since.eq(0)
-    with m.Elif(a.since != interval):
-        m.d.sync += a.since.eq(a.since + 1)
+    """Keep when each cell was pulsed, so that it is not pulsed again too soon."""
+    m, interval, times = a.m, a.board.codes.pulse_interval, a.sequencer.times
+    bits = bits_for(interval) + SPARE
+    m.submodules.stamps = stamps = Memory(shape=bits, depth=max(a.cells, 2), init=[])
+    stamp, put = stamps.read_port(), stamps.write_port()
+    clock, passed = Signal(bits), Signal(bits)
+    a.may_pulse = Signal()
+    m.d.sync += clock.eq(clock + 1)
+    m.d.comb += [
+        stamp.addr.eq(a.at), put.addr.eq(a.at), put.data.eq(clock), put.en.eq(a.sequencer.fired),
+        passed.eq(clock - stamp.data),
+        # Gate and converters settle before the pulse: for so long it may begin earlier.
+        a.may_pulse.eq(passed >= max(interval - (times.gate + times.converter + times.dead), 0)),
+    ]  # fmt: skip
 
 
 def states(a: "AnalogArray") -> None:
@@ -125,7 +137,7 @@ def _codes(a: "AnalogArray", train: _Train) -> None:
             for polarity, side in sides.items():
                 with m.Case(int(polarity)):
                     m.d.sync += a.side.eq(side)
-        m.d.sync += [a.is_reading.eq(0), a.selected.eq(1)]
+        m.d.sync += [a.is_reading.eq(0), a.selected.eq(1), train.stands.eq(0)]
         m.next = "LEVEL"
     with m.State("LEVEL"):
         m.next = "DRIVE CODE"
@@ -144,14 +156,18 @@ def _codes(a: "AnalogArray", train: _Train) -> None:
 def _fire(a: "AnalogArray", train: _Train) -> None:
     """Pulse once, count, and again, no sooner than so many pulses a second allow, and within the cell's budget."""
     m, sequencer, codes, spent = a.m, a.sequencer, a.board.codes, a.port.spent
-    m.d.comb += [sequencer.width.eq(Mux(a.is_reading, a.settle, train.width)), a.count_up.data.eq(a.counter.data + 1)]
+    m.d.comb += [
+        sequencer.width.eq(Mux(a.is_reading, a.settle, train.width)),
+        a.count_up.data.eq(a.counter.data + 1),
+        sequencer.again.eq(train.stands & ~a.is_reading),
+    ]
     with m.State("FIRE"):
         with m.If((train.left == 0) | a.lost):
             m.next = "LINE TO REST"
         with m.Elif(a.counter.data >= codes.pulse_budget):
             m.d.comb += a.blocked.eq(Trip.BUDGET)
             m.next = "LINE TO REST"
-        with m.Elif(a.since == codes.pulse_interval):
+        with m.Elif(a.may_pulse):
             m.d.comb += sequencer.start.eq(1)
             m.next = "PULSING"
     with m.State("PULSING"):
@@ -163,4 +179,5 @@ def _fire(a: "AnalogArray", train: _Train) -> None:
             with m.Else():
                 m.d.sync += spent.set_pulses.eq(spent.set_pulses + 1)
         with m.If(~sequencer.busy & ~sequencer.start):
+            m.d.sync += train.stands.eq(1)
             m.next = "FIRE"

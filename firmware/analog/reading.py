@@ -119,29 +119,35 @@ def _convert(a: "AnalogArray") -> None:
 
 
 def _emit(a: "AnalogArray") -> None:
-    """Scale each sum to a reading: times what the range's resistor lacks to a power of two, and over the number."""
+    """Scale each sum to a reading: times what the range's resistor lacks to a power of two, and over the number.
+
+    In three steps, each of another column: while one is taken, the next two are on their way.
+    """
     m, request, results, sums = a.m, a.request, a.port.results, a.sums
     ranges = a.board.codes.ranges
     factor = Array([Const(one.factor_code, FACTOR_BITS + 1) for one in ranges])[a.range]
     number = Array([Const(one.number, 4) for one in ranges])[a.range]
-    total = Array(sums.total)[a.col]
-    work, half, left = Signal(signed(SUM_BITS + FACTOR_BITS + 2 + MAX_READ_RANGE)), Signal(), Signal(6)
+    ahead, shift = Signal.like(a.col), Signal(range(FACTOR_BITS + MAX_AVERAGES_LOG2))
+    product, work = Signal(signed(SUM_BITS + FACTOR_BITS + 2)), Signal(signed(SUM_BITS + MAX_READ_RANGE + 1))
+    # A conductance is told in codes of range 0, a current in those of its own; to the nearest one.
+    m.d.comb += shift.eq(FACTOR_BITS - 1 + Mux(a.whole, 0, request.averages_log2 - number))
+    move = [
+        ahead.eq(ahead + 1), product.eq(Array(sums.total)[ahead] * factor), work.eq(((product >> shift) + 1) >> 1),
+    ]  # fmt: skip
     with m.State("EMIT"):
-        # A conductance is told in codes of range 0, a current in those of its own.
-        shift = Mux(a.whole, FACTOR_BITS, FACTOR_BITS + request.averages_log2 - number)
-        m.d.sync += [work.eq(total * factor), left.eq(shift), half.eq(0)]
-        m.next = "SCALE"
-    with m.State("SCALE"):
-        with m.If(left != 0):
-            m.d.sync += [work.eq(work >> 1), half.eq(work[0]), left.eq(left - 1)]
-        with m.Else():
-            m.next = "RESULT"
+        m.d.sync += ahead.eq(a.col)
+        m.next = "PRODUCT"
+    for state, then in (("PRODUCT", "SCALE"), ("SCALE", "RESULT")):
+        with m.State(state):
+            m.d.sync += move
+            m.next = then
     with m.State("RESULT"):
-        good = ~a.lost & ~sums.over.bit_select(a.col, 1).any() & (work + half < NO_READING)
+        good = ~a.lost & ~sums.over.bit_select(a.col, 1).any() & (work < NO_READING)
         bad = Mux(a.whole, Const(NO_CURRENT & 0xFFFF, 16), Const(NO_READING, 16))
-        m.d.comb += [results.valid.eq(1), results.payload.eq(Mux(good, work + half, bad))]
+        m.d.comb += [results.valid.eq(1), results.payload.eq(Mux(good, work, bad))]
         with m.If(results.ready):
-            a.step("EMIT", "READ DONE")
+            m.d.sync += move
+            a.step("RESULT", "READ DONE")
             with m.If(a.col + 1 == request.col1):
                 m.next = "ROW"
                 with m.If((a.row + 1 == request.row1) | a.whole):

@@ -50,7 +50,8 @@ class Sequencer(wiring.Component):
 
     The inputs stand still while busy; switches and codes are as they shall be. Amplifiers settle for `width` clocks of
     a reading; from then on `sensing` is high, until `sensed`. `fired` is high for one clock as each pulse begins.
-    `stop` ends it behind the pulse that it is at. Where the guard goes to rest, this is reset.
+    `stop` ends it behind the pulse that it is at. `again`: the switches that select stand as they did before. Where the
+    guard goes to rest, this is reset.
     """
 
     def __init__(self, times: Times) -> None:
@@ -60,6 +61,7 @@ class Sequencer(wiring.Component):
             {
                 "start": In(1),
                 "stop": In(1),
+                "again": In(1),
                 "sense": In(1),
                 "side": In(Side),
                 "bias": In(1),
@@ -100,6 +102,10 @@ class Sequencer(wiring.Component):
             m.d.sync += self.left.eq(Mux(self.sense, 1, self.pulses))
             self._for(times.switch)
             m.next = "SWITCHES"
+            with m.If(self.again):
+                m.d.sync += wish.gate.eq(1)
+                self._for(times.gate)
+                m.next = "GATE ON"
         with m.State("SWITCHES"), m.If(self._over):
             m.d.sync += wish.gate.eq(1)
             self._for(times.gate)

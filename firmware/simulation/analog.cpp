@@ -96,7 +96,7 @@ class Board {
 
   Sender sender;
   Receiver receiver;
-  uint64_t now = 0;
+  uint64_t now = 0, executed = 0;
   int stuck = 0, level = 0;  // a line that is stuck: 1 the DACs' data, 2 the ADCs', 3 what ADCs return; and its level
 
  private:
@@ -107,6 +107,7 @@ class Board {
     top_.clk = 1;
     step();
     ++now;
+    executed += top_.executing;
     receiver.sample(top_.tx);
     look();
     idle_ = sender.quiet() && receiver.quiet() && !top_.executing ? idle_ + 1 : 0;
@@ -178,6 +179,7 @@ void analog_run(void* handle, uint64_t cycles) { of(handle).run(cycles); }
 int analog_state(void* handle) { return of(handle).state(); }
 int analog_waiting(void* handle) { return static_cast<int>(of(handle).sender.waiting()); }
 uint64_t analog_cycles(void* handle) { return of(handle).now; }
+uint64_t analog_executed(void* handle) { return of(handle).executed; }
 void analog_stick(void* handle, int line, int level) {
   of(handle).stuck = line;
   of(handle).level = level;

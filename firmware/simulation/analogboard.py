@@ -1,10 +1,6 @@
-"""A simulated board with a physical array, behind a pseudo-terminal: `sim:?board=FILE.toml`."""
+"""A simulated board with a physical array: its gateware, the parts of a board file, and an array of its device."""
 
-import os
-import pty
-import select
-import sys
-import tty
+import time
 from pathlib import Path
 
 from firmware.analog.board import parameters_of
@@ -13,16 +9,14 @@ from firmware.simulation.analogmodel import AnalogModel, library_of
 from firmware.simulation.board import DIVISOR
 from firmware.simulation.floatcells import FloatCells
 from firmware.simulation.physical import PhysicalBoard
+from hwctl.links.ports import READ_TIMEOUT
 
-SLICE = 4096  # clocks between two looks at the pseudo-terminal
-MOST = 1 << 16  # bytes taken from the host before the board has got them
+SLICE = 4096  # clocks between two looks at the host
+PAUSE = 1e-3  # s between two looks at a board that has nothing to do
 
 
 class AnalogSimulation:
-    """A board file's gateware, its parts, and an array of its device.
-
-    `path` is that of the pseudo-terminal. The clock runs while something is to be done, and stands still else.
-    """
+    """`cells` are the array, `physical` the parts around it, `model` the gateware."""
 
     def __init__(
         self, board: BoardFile, seed: int, *, unformed: float = 0.0, segment_ohm: float = 0.0, vcd: Path | None = None
@@ -31,35 +25,52 @@ class AnalogSimulation:
 
         Raises BoardFileError where the gateware cannot drive the board, BuildError where it cannot be simulated.
         """
-        library = library_of(board, parameters_of(board, DIVISOR), trace=vcd is not None)
+        self._library = library_of(board, parameters_of(board, DIVISOR), trace=vcd is not None)
+        self._vcd = vcd
         self.cells = FloatCells(board, seed, unformed=unformed, segment_ohm=segment_ohm)
-        self.physical = PhysicalBoard(board, self.cells.g, self.cells.respond, self.cells.currents)
-        self.model = AnalogModel(library, self.physical, vcd)
-        self._line, self._other = pty.openpty()  # the other end stays open, so that a host may leave and come back
-        tty.setraw(self._other)
-        os.set_blocking(self._line, False)
-        self.path = os.ttyname(self._other)
+        self._power_up()
 
-    def serve(self) -> None:
-        """Pass bytes on until standard input ends. Raises ChipError where the gateware did what no part bears."""
-        inputs = [self._line, sys.stdin]
-        while True:
-            ready, _, _ = select.select(inputs, [], [], None if self.model.quiet else 0)
-            if sys.stdin in ready and not sys.stdin.buffer.read(1):
-                return
-            if self._line in ready and self.model.waiting < MOST:
-                self.model.push(os.read(self._line, 4096))
-            self._give(self.model.run(SLICE))
+    def _power_up(self) -> None:
+        cells = self.cells
+        self.physical = PhysicalBoard(cells.board, cells.g, cells.respond, cells.currents)
+        self.model = AnalogModel(self._library, self.physical, self._vcd)
 
-    def _give(self, said: bytes) -> None:
-        while said:
-            try:
-                said = said[os.write(self._line, said) :]
-            except BlockingIOError:
-                return  # nobody reads: a real line loses these bytes too
+    def reset(self) -> None:
+        """Take the power away and give it back: cells are as they were, and nothing else."""
+        self.model.close()
+        self._power_up()
 
     def close(self) -> None:
         """End the simulation."""
         self.model.close()
-        os.close(self._line)
-        os.close(self._other)
+
+
+class ModelPort:
+    """A port of `hwctl.links` whose other end is a simulation in this process: its clock runs while the host reads."""
+
+    def __init__(self, simulation: AnalogSimulation) -> None:
+        """Take a simulation; it is not closed with the port."""
+        self.simulation = simulation
+        self.name = "a simulated board"
+        self.bytes_per_second = 1e4  # at least, on a busy machine
+
+    def read(self) -> bytes:
+        """Return bytes that came, within READ_TIMEOUT; none where there are none."""
+        deadline = time.monotonic() + READ_TIMEOUT
+        while True:
+            model = self.simulation.model
+            said = model.run(SLICE)
+            if said or time.monotonic() > deadline:
+                return said
+            if model.quiet:
+                time.sleep(PAUSE)
+
+    def write(self, data: bytes) -> None:
+        """Send bytes."""
+        self.simulation.model.push(data)
+
+    def reopen(self) -> None:
+        """Do nothing: it was never lost."""
+
+    def close(self) -> None:
+        """Do nothing: the simulation goes on."""

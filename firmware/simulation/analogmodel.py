@@ -121,6 +121,11 @@ class AnalogModel:
         """Clocks since power-up."""
         return int(self._library.analog_cycles(self._handle))
 
+    @property
+    def executed(self) -> int:
+        """Clocks in which a command was in execution."""
+        return int(self._library.analog_executed(self._handle))
+
     def _state(self, bit: int) -> bool:
         return bool(self._library.analog_state(self._handle) >> bit & 1)
 
@@ -166,8 +171,8 @@ def _whole(word: int, bits: int, wanted: int) -> int:
 def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
     library.analog_new.restype = ctypes.c_void_p
     library.analog_new.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p]
-    library.analog_cycles.restype = ctypes.c_uint64
-    for name in ("delete", "state", "waiting", "cycles"):
+    library.analog_cycles.restype = library.analog_executed.restype = ctypes.c_uint64
+    for name in ("delete", "state", "waiting", "cycles", "executed"):
         getattr(library, f"analog_{name}").argtypes = [ctypes.c_void_p]
     library.analog_run.argtypes = [ctypes.c_void_p, ctypes.c_uint64]
     library.analog_push.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int]

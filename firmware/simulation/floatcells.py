@@ -35,7 +35,7 @@ class FloatCells:
         unformed: share 0 to 1 that needs forming; segment_ohm: of wire from cell to cell, in ohm; alpha: of
         `Conduction`, in 1/V^2.
         """
-        self._board, self._ohm, self._conduction = board, segment_ohm, Conduction(alpha)
+        self.board, self._ohm, self._conduction = board, segment_ohm, Conduction(alpha)
         shape = len(board.rows), len(board.cols)
         self._rng = rng = np.random.default_rng([seed, 0])
         drawn = board.device.fabricate(np.random.default_rng(seed), shape[0] * shape[1])
@@ -61,7 +61,7 @@ class FloatCells:
 
     def respond(self, applied: Applied) -> None:
         """Let a cell answer to what it got. Raises ChipError where its device is not characterised for that."""
-        cell, pulses = (applied.row, applied.col), self._board.pulses
+        cell, pulses = (applied.row, applied.col), self.board.pulses
         polarity = self._polarity(applied.volts)
         if polarity is None:
             return
@@ -80,16 +80,16 @@ class FloatCells:
 
     def _polarity(self, volts: float) -> Polarity | None:
         """Return what a voltage does to a cell; None where it is too low for anything."""
-        for polarity, pulse in self._board.pulses.items():
+        for polarity, pulse in self.board.pulses.items():
             sign = 1.0 if pulse.side == "row" else -1.0
             lowest = min(level.amplitude for level in pulse.levels)
-            beyond = volts * sign > self._board.limits.amplitude * (1 + AMPLITUDE)
+            beyond = volts * sign > self.board.limits.amplitude * (1 + AMPLITUDE)
             if (polarity == Polarity.FORM) == beyond and volts * sign >= MOVES * lowest:
                 return polarity
         return None
 
     def _level(self, polarity: Polarity, applied: Applied) -> int:
-        for n, level in enumerate(self._board.pulses[polarity].levels):
+        for n, level in enumerate(self.board.pulses[polarity].levels):
             volts = abs(abs(applied.volts) - level.amplitude) <= AMPLITUDE * level.amplitude
             if volts and abs(applied.gate - level.gate) <= GATE * level.gate:
                 return n
@@ -99,7 +99,7 @@ class FloatCells:
         )
 
     def _form(self, cell: tuple[int, int], volts: float) -> None:
-        amplitudes: Sequence[float] = [level.amplitude for level in form_levels(self._board.device)]
+        amplitudes: Sequence[float] = [level.amplitude for level in form_levels(self.board.device)]
         if volts >= amplitudes[int(self._forms_at[cell])] * (1 - AMPLITUDE):
             self.unformed[cell] = False
             self.position[cell] = 0.5
@@ -118,7 +118,7 @@ class FloatCells:
     def _show(self, cell: tuple[int, int]) -> None:
         """Let a cell conduct as its position says, with write noise."""
         found = self.low[cell] + self.position[cell] * (self.high[cell] - self.low[cell])
-        noise = self._board.device.write_noise
+        noise = self.board.device.write_noise
         if noise:
             found += noise * self._rng.standard_normal()
         self.g[cell] = 0.0 if self.unformed[cell] else max(found, 0.0)
@@ -128,7 +128,7 @@ class FloatCells:
 
     def currents(self, volts: Floats) -> Floats:
         """Return the currents out of the columns in A, shape (cols,), for row voltages in V, one conversion each."""
-        noise = np.sqrt(np.sum(volts**2)) * self._board.device.read_noise
+        noise = np.sqrt(np.sum(volts**2)) * self.board.device.read_noise
         if self._ohm:
             if self._network is None:
                 self._network = WireNetwork(self.g, self._ohm, self._ohm)

@@ -1,0 +1,160 @@
+"""Clocks of a physical front end: what its gateware adds to pulses, settle times and conversions. Exact, no noise.
+
+    python -m benchmarks.front_end [--board FILE.toml]
+
+The gateware of a board file runs in Verilator between real commands and models of its parts. A pulse, a reading of a
+row and a product are counted as the difference between commands of few and of many: what a command takes once is not in
+it.
+"""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import firmware
+from firmware.analog.boardfile import BoardFile
+from firmware.analog.sequence import Times
+from firmware.simulation.analogboard import AnalogSimulation, ModelPort
+from hwctl.crossbar.driver import Crossbar
+from hwctl.links.bytelink import ByteLink
+from hwctl.protocol.codes import Polarity
+
+EXAMPLE = Path(firmware.__file__).parent / "boards" / "example-1t1r-16x16.toml"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the result, in clocks."""
+
+    what: str
+    needed: int
+    """What the board asks for: the pulse, settle and conversion times, words to its converters and switches."""
+    taken: float
+
+    @property
+    def overhead(self) -> float:
+        """Share of what is needed that comes on top."""
+        return self.taken / self.needed - 1.0
+
+
+class Bench:
+    """A board in this process, and the clocks that its commands take."""
+
+    def __init__(self, file: Path) -> None:
+        """Power up."""
+        self.board = BoardFile.load(file)
+        self.simulation = AnalogSimulation(self.board, 1)
+        self.crossbar = Crossbar(ByteLink.connect(ModelPort(self.simulation), "model"))
+        self.clock = self.board.clock
+
+    def clocks(self, call: object) -> int:
+        """Return the clocks in which what is called executes commands."""
+        before = self.simulation.model.executed
+        call()  # type: ignore[operator]
+        return self.simulation.model.executed - before
+
+    def slope(self, few: int, many: int, call: object) -> float:
+        """Return the clocks of one more of what `call(n)` does n times."""
+        took = [self.clocks(lambda n=n: call(n)) for n in (few, many)]  # type: ignore[misc, operator]
+        return (took[1] - took[0]) / (many - few)
+
+
+class Needs:
+    """Clocks that a board file asks for."""
+
+    def __init__(self, bench: Bench) -> None:
+        """Look them up."""
+        board, codes = bench.board, bench.board.codes
+        self.codes, self.board = codes, board
+        dac, adc = next(iter(board.dacs.values())), next(iter(board.adcs.values()))
+        self.word = _word(dac.half_period, dac.part.word_bits)
+        self.frame = _word(adc.half_period, adc.part.word_bits)
+        self.latency = adc.part.latency
+        self.channels = len({line.adc.number for line in board.cols if line.adc is not None})
+        shift = max(chain.shift_ticks for chain in board.chains.values())
+        self.select = codes.switch_settle + shift
+        self.times = Times(
+            self.select, codes.dac_settle, max(codes.gate_settle, 1), codes.switch_settle, codes.discharge
+        )
+
+    @property
+    def codes_of_cell(self) -> int:
+        """Clocks of the line's code, the gate's, and the line's rest on their way."""
+        return self.word * (3 if self.board.gates else 2)
+
+    def pulse(self, polarity: Polarity) -> int:
+        """Return those of one pulse of a cell that has none before it."""
+        width = self.board.levels(polarity)[-1].width_ticks
+        return self.codes_of_cell + self.select + self.times.around_pulse + width
+
+    def again(self, polarity: Polarity) -> int:
+        """Return those of one more pulse of a cell, whose switches stand; pulses a second are limited."""
+        width = self.board.levels(polarity)[-1].width_ticks
+        return max(self.times.around_pulse + width, self.codes.pulse_interval)
+
+    def _sensing(self, settle: int) -> int:
+        return self.select + self.times.around_pulse + settle + (self.channels + self.latency) * self.frame
+
+    def row(self) -> int:
+        """Return those of a row of READ, all columns on all ADCs at once."""
+        settle = next(s for s, one in zip(self.codes.sense_settle, self.codes.ranges, strict=True) if one.number == 4)
+        return self.codes_of_cell + self._sensing(max(settle, round(1e-6 * self.board.clock)))
+
+    def product(self, tia_range: int) -> int:
+        """Return those of a vector of VMM: a code for each row, gates stand."""
+        settle = next(
+            s for s, one in zip(self.codes.sense_settle, self.codes.ranges, strict=True) if one.number == tia_range
+        )
+        return self.word * len(self.board.rows) + self._sensing(max(settle, round(1e-6 * self.board.clock)))
+
+
+def _word(half: int, bits: int) -> int:
+    """Return the clocks of a word: its bits, half a bit of select before them and as long between two words."""
+    return (2 * bits + 2) * half
+
+
+def measure(file: Path) -> list[Row]:
+    """Return all rows."""
+    bench = Bench(file)
+    needs, crossbar, rows = Needs(bench), bench.crossbar, []
+    crossbar.configure_read(bench.board.sense.read)
+    shape = (len(bench.board.rows), len(bench.board.cols))
+    shapes = [crossbar.drive_levels(polarity)[-1] for polarity in (Polarity.SET, Polarity.RESET)]
+    for polarity, sign in ((Polarity.SET, 1), (Polarity.RESET, -1)):
+
+        def pulse(n: int, count: int = 1, sign: int = sign) -> None:
+            counts = np.zeros(shape, np.int8)
+            counts.flat[:n] = sign * count
+            crossbar.pulse(counts, *shapes)
+
+        def train(n: int, pulse: object = pulse) -> None:
+            pulse(8, n)  # type: ignore[operator]
+
+        name = polarity.name
+        rows.append(Row(f"{name}, one pulse a cell", needs.pulse(polarity), bench.slope(16, 48, pulse)))
+        rows.append(Row(f"{name}, each further pulse of a cell", 8 * needs.again(polarity), bench.slope(4, 12, train)))
+    rows.append(
+        Row("READ, a row of all columns", needs.row(), bench.slope(4, 12, lambda n: crossbar.read(slice(0, n))))
+    )
+    vectors = np.random.default_rng(0).uniform(-0.15, 0.15, (24, shape[0]))
+    crossbar.vmm(vectors[:1])
+    product = bench.slope(8, 24, lambda n: crossbar.vmm(vectors[:n]))
+    rows.append(Row("VMM, a vector of all rows", needs.product(8), product))
+    bench.simulation.close()
+    return rows
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--board", type=Path, default=EXAMPLE, metavar="FILE.toml")
+    file = parser.parse_args().board
+    print(f"{file.name}, clocks: asked for by the board, taken, on top")
+    for row in measure(file):
+        print(f"{row.what:36} {row.needed:7} {row.taken:9.1f} {row.overhead:7.1%}")
+
+
+if __name__ == "__main__":
+    main()
