@@ -254,7 +254,7 @@ class Bench:
         """Return the CONFIGURE_READ that the driver has sent, with changes."""
         usual: dict[str, Any] = {
             "voltage": self.voltage,
-            "tia_range": codes.MAX_READ_RANGE,
+            "tia_range": max(one for one in self.identity.tia_ranges.tolist() if one <= codes.MAX_READ_RANGE),
             "settle": 1,
             "half_select": HalfSelect.GROUNDED,
         }

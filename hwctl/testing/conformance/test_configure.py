@@ -155,6 +155,9 @@ def test_readings_grow_with_the_read_voltage_and_are_flagged_beyond_the_converte
         known = readings != codes.NO_READING
         assert (found[known & (expected > codes.NO_READING + tolerance)] == codes.NO_READING).all()
         held = known & (expected < codes.NO_READING - tolerance)
+        if not bench.exact:  # a converter may saturate below the highest code
+            held &= found != codes.NO_READING
+            assert held.any()
         np.testing.assert_allclose(found[held], expected[held], atol=tolerance, rtol=0)
 
 

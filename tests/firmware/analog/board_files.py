@@ -20,6 +20,25 @@ GONE = object()
 """Value of a key that is taken out."""
 
 
+FAST = {
+    "times.discharge_s": 100e-9, "times.dac_settle_s": 7e-6, "times.gate_settle_s": 100e-9,
+    "times.sense_settle_s": [1e-6] * 4, "limits.pulses_per_cell_per_s": 1e6, "absolute.pulses_per_cell_per_s": 1e6,
+}  # fmt: skip
+"""Changes of the 1T1R example: parts that are as quick as their data sheets allow, for a simulation of commands."""
+
+
+def smaller(rows, cols):
+    """Return changes of the 1T1R example that leave it fewer lines, with the same channels."""
+    lines = tomllib.loads(TRANSISTORS.read_text())["lines"]
+    counts = {"row": rows, "col": cols, "gate": rows}
+    return {"board.rows": rows, "board.cols": cols} | {
+        f"lines.{side}.{key}": entries[: counts[side]]
+        for side, table in lines.items()
+        for key, entries in table.items()
+        if isinstance(entries, list)
+    }
+
+
 def changed(source, changes, folder):
     """Write a copy of a board file with values by their dotted key, such as 'lines.row.dac.3'. Returns its path."""
     found = copy.deepcopy(tomllib.loads(source.read_text()))
