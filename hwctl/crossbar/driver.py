@@ -18,13 +18,13 @@ from hwctl.crossbar.arguments import (
     shape_pair,
     within,
 )
-from hwctl.crossbar.outerproduct import event_counts
-from hwctl.crossbar.planned import planned_pulses
 from hwctl.crossbar.port import Port, parts_executed
 from hwctl.crossbar.results import ArrayStatus, Floats, FormResult, Lines, OnOverRange, PulseShape, VerifyResult
 from hwctl.crossbar.sensing import cell_readings, multiply, readings
 from hwctl.crossbar.shapes import PulseShapes
 from hwctl.crossbar.trips import trips_of
+from hwctl.devices.outerproduct import event_counts
+from hwctl.devices.planned import planned_pulses
 from hwctl.errors import BoardError, LimitError, LinkError, OverRange, Unsupported
 from hwctl.links import Link, open_link
 from hwctl.links.watched import Wrap

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwctl.crossbar.driver import Crossbar
-from hwctl.crossbar.planned import placed, planned_pulses
+from hwctl.devices.planned import placed, planned_pulses
 from hwctl.errors import BadInput, LimitError
 from hwctl.links import Link
 from hwctl.protocol import commands, replies
