@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from amaranth.hdl import Signal, Value
+from amaranth.hdl import Mux, Signal, Value
 
 from firmware.analog.bounds import Kind
 from firmware.analog.outputs import Class
@@ -44,7 +44,9 @@ def states(a: "AnalogArray") -> None:
 def _limits(a: "AnalogArray") -> dict[int, Value]:
     """Return the limits of lines by the numbers that the guard gives them; gates keep theirs."""
     guard, limits = a.guard, a.port.limits
-    amplitudes = {Kind.READ: limits.max_read, Kind.PULSE: limits.max_amplitude, Kind.FORM: limits.max_form_amplitude}
+    # A read voltage is put on its line before anything says that it is for reading: it counts as a pulse's till then.
+    pulse = Mux(limits.max_amplitude < limits.max_read, limits.max_read, limits.max_amplitude)
+    amplitudes = {Kind.READ: limits.max_read, Kind.PULSE: pulse, Kind.FORM: limits.max_form_amplitude}
     widths = {Kind.PULSE: limits.max_width, Kind.FORM: limits.max_form_width}
     reaches = {n: amplitudes[kind] for n, (kind, one) in enumerate(guard.reaches) if one != Class.GATE}
     return reaches | {len(guard.reaches) + n: widths[kind] for n, kind in enumerate(guard.widths)}

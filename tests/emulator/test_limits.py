@@ -146,7 +146,8 @@ def test_no_cell_gets_more_pulses_than_its_budget(bench):
     bench.narrow(max_pulses=5)
     at = np.array([0, 0], np.uint16)
     for command in (
-        bench.pulse(SET, 3 * ONE), verify(WEAK, 3), commands.PulseSparse(at, at, np.array([2, -1], np.int8), SET, RESET),
+        bench.pulse(SET, 3 * ONE), verify(WEAK, 3),
+        commands.PulseSparse(at, at, np.array([2, -1], np.int8), SET, RESET),
         commands.Form(WHOLE, Ramp(FORM, FORM, 0), 3, 100, 0, 0),
     ):  # fmt: skip
         bench.refused(command)

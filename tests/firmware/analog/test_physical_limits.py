@@ -122,10 +122,8 @@ def test_the_guard_alone_would_stop_it_too(bench):
 def test_forming_has_limits_of_its_own(bench, limit, column):
     async def script(b):
         await b.shapes()
-        level, form = (
-            b.board.levels(Polarity.FORM)[-1].codes,
-            commands.Form(ONE, Ramp(FORM_SHAPE, FORM_SHAPE, 0), 1, 65000, 0, 0),
-        )
+        level = b.board.levels(Polarity.FORM)[-1].codes
+        form = commands.Form(ONE, Ramp(FORM_SHAPE, FORM_SHAPE, 0), 1, 65000, 0, 0)
         await b.narrow(max_amplitude=1, max_width=1)
         assert isinstance(await b.ask(form), replies.Formed)
         assert b.pulsed[0, 0] == 1
