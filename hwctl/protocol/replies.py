@@ -202,7 +202,7 @@ class Limits(Reply):
         for name, holds in self.codes.items():
             if asked[name] > holds:
                 raise LimitError(f"{name} of {asked[name]} codes; {holds} holds, and limits are only narrowed")
-        return Limits(**{name: asked[name] or holds for name, holds in self.codes.items()})
+        return Limits(*(asked[name] or holds for name, holds in self.codes.items()))
 
 
 LIMITS = tuple(field.name for field in fields(Limits) if field.name != "options")
