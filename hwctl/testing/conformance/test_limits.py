@@ -1,6 +1,7 @@
 """CONFIGURE_LIMITS: limits fall and never rise. Runs last, as a board keeps them until it loses its power."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,20 +47,21 @@ def test_a_limit_is_not_widened_and_then_no_other_is_narrowed(narrowing: Bench, 
     most = 0xFFFFFFFF if name in ("max_width", "max_form_width", "max_pulses") else 0xFFFF
     if holds.codes[name] == most:
         pytest.skip(f"{name} cannot be widened")
-    others = {other: max(value - 1, 1) for other, value in holds.codes.items() if value}
+    others: dict[str, Any] = {other: max(value - 1, 1) for other, value in holds.codes.items() if value}
     wider = replace(NOTHING, **{**others, name: holds.codes[name] + 1})
     narrowing.refused(wider, Refusal.OVER_LIMIT)
     assert holding(narrowing).codes == holds.codes
 
 
-def narrow(bench: Bench, **limits: int) -> None:
+def narrow(bench: Bench, **limits: Any) -> None:
     """Narrow limits, and see that these fall and no other."""
     before = holding(bench).codes
     after = bench.done(replace(NOTHING, **limits), replies.Limits).codes
     assert after == {**before, **limits} == holding(bench).codes
     for name, value in limits.items():
         if value < before[name]:
-            bench.refused(replace(NOTHING, **{name: value + 1}), Refusal.OVER_LIMIT)
+            wider: dict[str, Any] = {name: value + 1}
+            bench.refused(replace(NOTHING, **wider), Refusal.OVER_LIMIT)
 
 
 def test_a_cell_takes_no_more_pulses_than_its_budget(narrowing: Bench) -> None:
@@ -93,10 +95,11 @@ def test_readings_stop_until_their_voltage_is_within_the_limit(narrowing: Bench)
 
 def test_a_pulse_beyond_its_amplitude_is_refused_also_with_a_shape_from_before(narrowing: Bench) -> None:
     sets, resets = narrowing.pair
-    strong = next(level[1:] for level in narrowing.identity.drive_levels[::-1].tolist() if level[0] == SET)
-    narrowing.done(commands.ConfigureShape(NUMBER, SET, *strong, 0), replies.Done)
-    narrow(narrowing, max_amplitude=strong[0] - 1)
-    narrowing.refused(commands.ConfigureShape(NUMBER + 1, SET, *strong, 0), Refusal.OVER_LIMIT)
+    levels = [level[1:] for level in narrowing.identity.drive_levels.tolist() if level[0] == SET]
+    amplitude, width, gate = levels[-1]
+    narrowing.done(commands.ConfigureShape(NUMBER, SET, amplitude, width, gate, 0), replies.Done)
+    narrow(narrowing, max_amplitude=amplitude - 1)
+    narrowing.refused(commands.ConfigureShape(NUMBER + 1, SET, amplitude, width, gate, 0), Refusal.OVER_LIMIT)
     zero = np.zeros(1, np.uint16)
     for number in (NUMBER, sets):
         pulse = commands.PulseSparse(zero, zero, np.ones(1, np.int8), number, resets)
