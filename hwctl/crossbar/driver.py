@@ -422,6 +422,7 @@ class Crossbar:
         command = commands.Outer(
             region, x_codes, d_codes, mode, slots, self.stream_seed, event, sets.number, resets.number
         )
+        self.port.allow(command)
         on_board = self._outer[mode] and self._counted is None
         if on_board and count <= MAX_EVENTS and count * event_bytes <= self.port.room:
             if mode == OuterMode.COUNT or not 1 <= slots <= codes.MAX_SLOTS:
@@ -491,6 +492,7 @@ class Crossbar:
             averages_log2(averages), ramp_of(set_shapes), ramp_of(reset_shapes), self.noise_index,
         )  # fmt: skip
         command.check()
+        self.port.allow(command)
         self._take((attempts + 1) * averages)
         if not self.has(Feature.WRITE_VERIFY) or self._counted is not None:
             return fallback.write_verify(self, command)

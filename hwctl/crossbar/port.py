@@ -81,12 +81,12 @@ class Port:
 
         Raises BoardError where the board refuses; told: what its message says was executed.
         """
-        self._allow(command)
+        self.allow(command)
         return self._checked(command, self.link.execute(command), expected, told)
 
     def post(self, command: commands.Command, expected: type[_Reply]) -> None:
         """Execute a command whose reply tells nothing new, without waiting; a refusal may be raised by a later call."""
-        self._allow(command)
+        self.allow(command)
         reply = self.link.post(command)
         if reply is not None:
             self._checked(command, reply, expected, NOTHING_EXECUTED)
@@ -94,13 +94,13 @@ class Port:
     def ask_all(self, several: Sequence[commands.Command], expected: type[_Reply]) -> list[_Reply]:
         """Execute the parts of a whole in order, without waiting in between where the link can; as `ask`."""
         for command in several:
-            self._allow(command)
+            self.allow(command)
         answers = self.link.execute_all(several)
         executed = sum(isinstance(reply, expected) for reply in answers)
         told = parts_executed(executed, len(several))
         return [self._checked(command, reply, expected, told) for command, reply in zip(several, answers, strict=False)]
 
-    def _allow(self, command: commands.Command) -> None:
+    def allow(self, command: commands.Command) -> None:
         """Raise LimitError on a command that uses what is beyond limits by now."""
         if self.limits.exceeded:
             self.limits.check(command)

@@ -61,6 +61,6 @@ class BoardLimits:
         width = holds.max_form_width if forming else holds.max_width
         if shape.amplitude > amplitude or shape.width > width:
             raise LimitError(
-                f"{shape.polarity.name} of amplitude {shape.amplitude}, width {shape.width} (codes); at most "
+                f"{Polarity(shape.polarity).name} of amplitude {shape.amplitude}, width {shape.width} (codes); at most "
                 f"{amplitude}, {width}"
             )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hwctl.protocol import commands, replies
-from hwctl.protocol.codes import Feature, Refusal
+from hwctl.protocol.codes import Feature, Polarity, Refusal
 from hwctl.protocol.commands import ConfigureLimits
 from hwctl.testing.conformance.bench import SET, Bench
 
@@ -110,5 +110,5 @@ def test_with_the_shortest_pulse_as_the_limit_nothing_is_left_to_pulse_with(narr
     narrow(narrowing, max_width=1)
     for polarity, amplitude, width, gate in narrowing.identity.drive_levels.tolist():
         if width > 1:
-            shape = commands.ConfigureShape(NUMBER, polarity, amplitude, width, gate, 0)
+            shape = commands.ConfigureShape(NUMBER, Polarity(polarity), amplitude, width, gate, 0)
             narrowing.refused(shape, Refusal.OVER_LIMIT)
