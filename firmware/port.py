@@ -14,6 +14,7 @@ stopped has the time of the whole.
 
 The engine checks everything before it asks: an array is never asked for what it cannot do. A physical one has `trips`
 beside it, of protocol.codes.Trip: while one is set it does nothing, and what runs ends early; `acknowledge` clears it.
+With `narrow` high for one clock, as `start`, it lowers its own limits to those of `limits` that are lower.
 """
 
 from amaranth.hdl import unsigned
@@ -63,6 +64,17 @@ class SpentLayout(data.Struct):
     """Time codes in which the array was driven."""
 
 
+class LimitsLayout(data.Struct):
+    """Limits as CONFIGURE_LIMITS has them."""
+
+    max_read: unsigned(16)
+    max_amplitude: unsigned(16)
+    max_width: unsigned(32)
+    max_form_amplitude: unsigned(16)
+    max_form_width: unsigned(32)
+    max_pulses: unsigned(32)
+
+
 def request_layout(parameters: Parameters) -> data.StructLayout:
     """Return the fields of a request; what an operation does not name is not looked at."""
     row, col = unsigned(parameters.row_bits), unsigned(parameters.col_bits)
@@ -102,7 +114,11 @@ class ArrayPort(wiring.Signature):
 
     def __init__(self, parameters: Parameters) -> None:
         """Make the signature for an array of this size."""
-        interlock = {"trips": In(16), "acknowledge": Out(1)} if parameters.physical else {}
+        interlock = (
+            {"trips": In(16), "acknowledge": Out(1), "narrow": Out(1), "limits": Out(LimitsLayout)}
+            if parameters.physical
+            else {}
+        )
         super().__init__(
             {
                 **interlock,

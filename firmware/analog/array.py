@@ -11,7 +11,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect
 
-from firmware.analog import product, pulsing, reading
+from firmware.analog import narrowing, product, pulsing, reading
 from firmware.analog.adc import Adcs
 from firmware.analog.boardfile import BoardFile
 from firmware.analog.bounds import TRIP_BITS
@@ -70,6 +70,7 @@ class AnalogArray(wiring.Component):
             reading.states(self)
             if self.parameters.vmm:
                 product.states(self)
+            narrowing.states(self)
         return m
 
     # -- parts ---------------------------------------------------------------------------------------------------------
@@ -92,6 +93,7 @@ class AnalogArray(wiring.Component):
         self.channel = Signal(range(len(self.board.lines)))
         self.steps = Signal(16)
         self.blocked = Signal(TRIP_BITS)
+        self.budget = Signal(32, init=self.board.codes.pulse_budget)  # pulses of a cell in all
 
     def _parts(self) -> None:
         m, board, codes = self.m, self.board, self.board.codes
@@ -234,14 +236,15 @@ class AnalogArray(wiring.Component):
         }  # fmt: skip
         if self.parameters.vmm:
             firsts[Operation.VMM] = "VMM"
-        with m.State("IDLE"), m.If(port.start):
+        request = self.request
+        with m.State("IDLE"), m.If(port.start | port.narrow):
             m.d.sync += [
                 self.request.eq(port.request), self.row.eq(port.request.row0), self.col.eq(port.request.col0),
                 port.rows_done.eq(0), port.spent.as_value().eq(0), self.lost.eq(~self.guard.running),
                 self.forming.eq(0),
             ]  # fmt: skip
             m.next = "BEGIN"
-        request = self.request
+            narrowing.begin(self)
         with m.State("BEGIN"):
             m.next = "IDLE"
             with m.Switch(request.operation):

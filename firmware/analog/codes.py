@@ -126,8 +126,11 @@ class BoardFileCodes:
         return BoardCodes(
             nominal_read=self.nominal_read,
             max_read=self.max_read,
+            max_amplitude=self.max_amplitude,
+            max_width=self.max_width,
             max_form_amplitude=self.max_form_amplitude,
-            max_width=max(self.max_width, self.max_form_width),
+            max_form_width=self.max_form_width,
+            max_pulses=self.pulse_budget,
             settle=max(self.sense_settle),
             levels=tuple(tuple(level.codes for level in levels) for levels in self.levels),
             tia_ranges=tuple(one.number for one in self.ranges),

@@ -169,8 +169,8 @@ class Guard(wiring.Component):
             with m.If(passed):
                 m.d.sync += beyond.bit_select(write.payload.channel, 1).eq(above[kind])
             with m.If(self.narrow.valid & (self.narrow.payload.which < len(self.reaches))):
-                # What was written before may be above the new limit.
-                m.d.sync += beyond.eq(-1)
+                # What was written before may be above the new limit: nothing is driven until all have rest codes again.
+                m.d.sync += [beyond.eq(-1), self.clean.eq(0)]
 
     def _above(self, kind: Kind) -> Signal:
         """Return whether the code at hand is none that its channel may have."""

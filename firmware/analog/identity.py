@@ -11,7 +11,7 @@ from hwctl.protocol.codes import Feature, Polarity
 def identity_of_board(board: BoardFile, parameters: Parameters, build: str) -> replies.Identity:
     """Return what IDENTIFY is answered with. build: id of the bitstream, at most 64 bytes."""
     found, scales = board.codes, board.codes.scales
-    features = Feature.COUNTERS | (Feature.VMM if parameters.vmm else Feature(0))
+    features = Feature.COUNTERS | Feature.LIMITS | (Feature.VMM if parameters.vmm else Feature(0))
     if parameters.loops:
         features |= Feature.WRITE_VERIFY | (Feature.FORM if board.forms else Feature(0))
     levels = [

@@ -164,7 +164,7 @@ def _fire(a: "AnalogArray", train: _Train) -> None:
     with m.State("FIRE"):
         with m.If((train.left == 0) | a.lost):
             m.next = "LINE TO REST"
-        with m.Elif(a.counter.data >= codes.pulse_budget):
+        with m.Elif(a.counter.data >= a.budget):
             m.d.comb += a.blocked.eq(Trip.BUDGET)
             m.next = "LINE TO REST"
         with m.Elif(a.may_pulse):

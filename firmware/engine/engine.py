@@ -8,7 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
-from firmware.engine import loops, moving, pulsing, settings
+from firmware.engine import limits, loops, moving, pulsing, settings
 from firmware.engine.divide import Divider
 from firmware.engine.feeder import Feeder
 from firmware.engine.forms import parts
@@ -45,6 +45,7 @@ def commands_of(parameters: Parameters) -> list[type[Command]]:
     if parameters.physical:
         lacking = EMULATED if parameters.vmm else EMULATED | {commands.Vmm}
         found = [kind for kind in found if kind not in lacking]
+        found.append(commands.ConfigureLimits)
     if parameters.transposed:
         found.append(commands.VmmT)
     if parameters.outer:
@@ -80,6 +81,8 @@ class Engine(wiring.Component):
             self._unpack()
             self._answers()
             settings.states(self)
+            if self.parameters.physical:
+                limits.states(self)
             moving.states(self)
             pulsing.states(self)
             if self.parameters.loops:
@@ -116,6 +119,8 @@ class Engine(wiring.Component):
         self.x_at, self.d_at = Signal.like(port.start), Signal.like(port.start)  # of the event at hand
         self.bad = Signal()
         self.quiet = Signal()
+        if self.parameters.physical:
+            self.limits = limits.Holding(self.codes)
 
     def _parts(self, m: Module) -> None:
         port, parameters = self.session, self.parameters
@@ -127,7 +132,7 @@ class Engine(wiring.Component):
         m.submodules.multiplier = self.multiplier = Multiplier(LINE_BITS, LINE_BITS)
         m.submodules.divider = self.divider = Divider(bits_for(self.codes.max_read << 8), self.codes.nominal_read)
         m.submodules.totals = self.totals = Totals()
-        m.submodules.shapes = self.shapes = Shapes(self.codes.levels)
+        m.submodules.shapes = self.shapes = Shapes(self.codes.levels, limited=parameters.physical)
         memory = self.fixed_replies.memory
         m.submodules.replies = rom = Memory(shape=8, depth=len(memory), init=list(memory))
         self.fixed_reply = rom.read_port()
@@ -247,6 +252,14 @@ class Engine(wiring.Component):
             m.d.sync += self.byte_number.eq(~self.byte_number[0])
             m.d.comb += results.ready.eq(self.byte_number[0])
 
+    def refuse_shape(self, beyond: Value | None = None) -> None:
+        """Answer that a shape is not what the command needs; beyond: its limits (default: as for the one at hand)."""
+        if self.parameters.physical:
+            beyond = self.shapes.beyond if beyond is None else beyond
+            self.refuse(Mux(beyond, Refusal.OVER_LIMIT, Refusal.NO_SHAPE))
+        else:
+            self.refuse(Refusal.NO_SHAPE)
+
     def refuse(self, refusal: Refusal | Value) -> None:
         """Answer that nothing was executed."""
         self.m.d.sync += self.refusal.eq(refusal)
@@ -290,7 +303,7 @@ class Engine(wiring.Component):
                 for kind, state in pulsing.scans(self.parameters).items():
                     with m.Case(int(kind.op)):
                         m.next = state
-        first = {**settings.STATES, **moving.STATES, **pulsing.STATES, **loops.STATES}
+        first = {**settings.STATES, **limits.STATES, **moving.STATES, **pulsing.STATES, **loops.STATES}
         known = {kind: first[kind] for kind in self.unpacked_kinds()}
         regional = [int(op) for op, form in unpacked.forms.items() if form.has_region]
         _, row1, _, col1 = self.region
@@ -305,6 +318,7 @@ class Engine(wiring.Component):
             if self.parameters.physical:
                 with m.If(unpacked.op.matches(*(int(kind.op) for kind in DRIVING)) & self.array.trips.any()):
                     self.refuse(Refusal.INTERLOCK)
+                limits.readings(self)
 
     def unless_tripped(self) -> None:
         """Refuse to go on, in this clock, where the array has tripped while the command ran."""

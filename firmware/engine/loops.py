@@ -8,7 +8,7 @@ from firmware.engine.forms import parts
 from firmware.port import Operation
 from hwctl.protocol import codes, commands
 from hwctl.protocol.cells import CELL
-from hwctl.protocol.codes import Answer, CellFlag, Polarity, Refusal
+from hwctl.protocol.codes import Answer, CellFlag, Polarity
 from hwctl.protocol.commands import Command
 from hwctl.protocol.packing import DTYPE_CODES
 
@@ -90,7 +90,7 @@ def _ramps(e: "Engine", loop: _Loop) -> None:
             with m.If(loop.ramp != Polarity.SET):
                 m.next = "LOOP BEGIN"
         with m.If(shapes.shape.polarity != loop.ramp):
-            e.refuse(Refusal.NO_SHAPE)
+            e.refuse_shape()
 
 
 def _heads(e: "Engine", loop: _Loop) -> None:

@@ -102,6 +102,8 @@ def _drives(e: "Engine") -> None:
         ]
         with m.If(shape.polarity != resetting):
             m.d.sync += e.bad.eq(1)
+            if e.parameters.physical:
+                m.d.sync += e.limits.exceeded.eq(e.shapes.beyond)
         with m.If(elements.ready):
             m.d.sync += e.col.eq(Mux(last_col, 0, e.col + 1))
             m.next = "SHAPE"
@@ -118,7 +120,7 @@ def _drives(e: "Engine") -> None:
         with m.If(resetting):
             m.next = "PULSE BEGIN"
             with m.If(e.bad):
-                e.refuse(Refusal.NO_SHAPE)
+                e.refuse_shape(e.limits.exceeded if e.parameters.physical else None)
 
 
 def _pulse(e: "Engine") -> None:
@@ -160,7 +162,7 @@ def _fetch(e: "Engine") -> None:
         m.d.sync += e.drives[0].eq(Cat(shapes.shape.width, shapes.shape.level))
         m.next = "FETCH RESET"
         with m.If(shapes.shape.polarity != Polarity.SET):
-            e.refuse(Refusal.NO_SHAPE)
+            e.refuse_shape()
     with m.State("FETCHED RESET"):
         m.d.sync += e.drives[1].eq(Cat(shapes.shape.width, shapes.shape.level))
         m.next = "SPARSE BEGIN"
@@ -168,7 +170,7 @@ def _fetch(e: "Engine") -> None:
             with m.If(outer):
                 m.next = "OUTER BEGIN"
         with m.If(shapes.shape.polarity != Polarity.RESET):
-            e.refuse(Refusal.NO_SHAPE)
+            e.refuse_shape()
 
 
 # -- PULSE_SPARSE ------------------------------------------------------------------------------------------------------

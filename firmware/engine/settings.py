@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from amaranth.hdl import Mux, Value
 
+from firmware.engine import limits
 from firmware.engine.forms import words_of
 from firmware.engine.totals import WORDS, Total
 from firmware.port import Operation
@@ -84,6 +85,8 @@ def _configure_shape(e: "Engine") -> None:
     with m.State("CONFIGURE SHAPE"):
         m.d.comb += [shapes.configure.eq(1), shapes.number.eq(field(kind, "index"))]
         m.next = "CONFIGURING SHAPE"
+        if e.parameters.physical:
+            limits.shapes(e)
     with m.State("CONFIGURING SHAPE"):
         m.d.comb += shapes.number.eq(field(kind, "index"))
         with m.If(~shapes.busy):
@@ -99,7 +102,7 @@ def _configure_read(e: "Engine") -> None:
     with m.State("CONFIGURE READ"):
         m.d.comb += [divider.a.eq(voltage << 8), divider.start.eq(1)]
         m.next = "CONFIGURING READ"
-        refused = voltage > e.codes.max_read
+        refused = voltage > (e.limits.max_read if e.parameters.physical else e.codes.max_read)
         if e.parameters.physical:
             refused |= e.no_range(field(kind, "tia_range"))
         with m.If(refused):
@@ -110,6 +113,8 @@ def _configure_read(e: "Engine") -> None:
             e.voltage.eq(divider.quotient), e.tia_range.eq(field(kind, "tia_range")),
             e.settle.eq(field(kind, "settle")),
         ]  # fmt: skip
+        if e.parameters.physical:
+            m.d.sync += e.limits.read.eq(voltage)
         m.next = "DONE EMPTY"
 
 

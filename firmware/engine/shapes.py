@@ -39,14 +39,20 @@ class Shapes(wiring.Component):
     busy: Out(1)
     found: Out(1)
 
-    def __init__(self, levels: Sequence[Sequence[tuple[int, int, int]]]) -> None:
-        """levels: (amplitude, width, gate) codes of the drive levels of SET, RESET and FORM."""
+    def __init__(self, levels: Sequence[Sequence[tuple[int, int, int]]], *, limited: bool) -> None:
+        """levels: (amplitude, width, gate) codes of the drive levels of SET, RESET and FORM; limited: see `beyond`."""
+        self._limited = limited
         self._levels = [
             (polarity, number, *level)
             for polarity, several in enumerate(levels)
             for number, level in enumerate(several)
         ]
         super().__init__()
+        if limited:
+            self.stored, self.height = Signal(ShapeLayout), Signal(16)
+            """What `number` asked for, and its amplitude code."""
+            self.beyond = Signal()
+            """Set where that is beyond its limits: `shape` is then none that is configured."""
 
     def elaborate(self, _: object) -> Module:
         """Compare one level a clock."""
@@ -65,6 +71,15 @@ class Shapes(wiring.Component):
             read.addr.eq(self.number), self.shape.eq(read.data), search.addr.eq(at), write.addr.eq(self.number),
             write.data.polarity.eq(self.polarity), write.data.level.eq(known.level), write.data.width.eq(self.width),
         ]  # fmt: skip
+        if self._limited:
+            m.submodules.heights = heights = Memory(shape=16, depth=PULSE_SHAPES, init=[])
+            height, put = heights.read_port(), heights.write_port()
+            m.d.comb += [
+                height.addr.eq(self.number), put.addr.eq(self.number), put.data.eq(self.amplitude),
+                put.en.eq(write.en), self.height.eq(height.data), self.stored.eq(read.data),
+            ]  # fmt: skip
+            with m.If(self.beyond):
+                m.d.comb += self.shape.polarity.eq(UNSET)
         same = (
             (known.polarity == self.polarity) & (known.amplitude == self.amplitude)
             & (known.width == self.width) & (known.gate == self.gate)

@@ -13,7 +13,7 @@ from hwctl.protocol import codes
 from hwctl.protocol.cells import WORDS_PER_CELL
 from hwctl.protocol.codec import COMMANDS, HEADER
 from hwctl.protocol.codes import OPTION_CRITICAL, Option, Refusal
-from hwctl.protocol.commands import Command, Pulse
+from hwctl.protocol.commands import Command, ConfigureLimits, Pulse
 
 LINE_BITS = 13  # 0 to 4096
 LIST_BITS = 21  # up to 2**20
@@ -122,10 +122,14 @@ class Unpacker(wiring.Component):
             with m.If(self.length != HEADER.size + self.option_bytes + self.body_bytes):
                 self._refuse(m, Refusal.MALFORMED)
             with m.Switch(self.code):
-                with m.Case(*map(int, COMMANDS)):
+                with m.Case(*self._codes()):
                     pass
                 with m.Default():
                     self._refuse(m, Refusal.MALFORMED)
+
+    def _codes(self) -> list[int]:
+        """Return the codes of commands; to an emulated array CONFIGURE_LIMITS is none, as before there was one."""
+        return [code for code in COMMANDS if code != ConfigureLimits.op or code in self.forms]
 
     def _options(self, m: Module) -> None:
         option = Signal(8 * OPTION_BYTES)

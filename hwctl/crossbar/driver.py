@@ -18,13 +18,24 @@ from hwctl.crossbar.arguments import (
     shape_pair,
     within,
 )
-from hwctl.crossbar.outerproduct import event_counts
-from hwctl.crossbar.planned import planned_pulses
+from hwctl.crossbar.limits import in_units, lower_of, narrowing
+from hwctl.crossbar.metered import PulseBudget
 from hwctl.crossbar.port import Port, parts_executed
-from hwctl.crossbar.results import ArrayStatus, Floats, FormResult, Lines, OnOverRange, PulseShape, VerifyResult
+from hwctl.crossbar.results import (
+    ArrayLimits,
+    ArrayStatus,
+    Floats,
+    FormResult,
+    Lines,
+    OnOverRange,
+    PulseShape,
+    VerifyResult,
+)
 from hwctl.crossbar.sensing import cell_readings, multiply, readings
 from hwctl.crossbar.shapes import PulseShapes
 from hwctl.crossbar.trips import trips_of
+from hwctl.devices.outerproduct import event_counts
+from hwctl.devices.planned import planned_pulses
 from hwctl.errors import BoardError, LimitError, LinkError, OverRange, Unsupported
 from hwctl.links import Link, open_link
 from hwctl.links.watched import Wrap
@@ -61,7 +72,8 @@ class Crossbar:
         # Where a board keeps no counters, the host does.
         self._outer = self.has(Feature.OUTER_COUNT), self.has(Feature.OUTER_COINCIDENCE)  # by OuterMode
         self._counted = None if self.has(Feature.COUNTERS) else np.zeros((self.rows, self.cols), np.int64)
-        self.configure_read(min(self.read_voltage, self.identity.max_read * self.identity.volts_per_code))
+        self._budget: PulseBudget | None = None
+        self.configure_read(min(self.read_voltage, self.limits.read_voltage))
 
     @classmethod
     def open(cls, url: str, *, stream_seed: int = 0, wraps: Sequence[Wrap] = ()) -> "Crossbar":
@@ -119,7 +131,7 @@ class Crossbar:
         return self._shapes.define(polarity, amplitude, width, gate, compliance)
 
     def drive_levels(self, polarity: Polarity) -> list[PulseShape]:
-        """Define every drive level that the board knows for a polarity, weak to strong, and return the shapes."""
+        """Define every drive level that a board knows and allows for a polarity, weak to strong. Returns the shapes."""
         return self._shapes.levels(polarity)
 
     def configure_read(
@@ -130,11 +142,52 @@ class Crossbar:
         Raises LimitError beyond the board's limits.
         """
         code = self.units.code(
-            "read voltage", voltage, self.identity.volts_per_code, self.identity.max_read, "V", lowest=1
+            "read voltage", voltage, self.identity.volts_per_code, self.port.limits.holds.max_read, "V", lowest=1
         )
         time = self.units.code("settle time", settle, self.identity.seconds_per_code, 0xFFFFFFFF, "s")
         self.port.ask(commands.ConfigureRead(code, self.units.read_range, time, half_select), replies.Done)
         self.units.read_voltage = code * self.identity.volts_per_code
+        self.port.limits.configured_read(code)
+
+    @property
+    def limits(self) -> ArrayLimits:
+        """Limits that hold, as far as this host knows: those of the board, or what they were narrowed to."""
+        return in_units(self.port.limits.holds, self.identity)
+
+    def narrow_limits(
+        self,
+        *,
+        read_voltage: float | None = None,
+        amplitude: float | None = None,
+        width: float | None = None,
+        form_amplitude: float | None = None,
+        form_width: float | None = None,
+        pulses: int | None = None,
+    ) -> ArrayLimits:
+        """Narrow limits, and return those that hold then; V, s, and pulses of a cell in all.
+
+        What is beyond them is refused from then on, also with shapes and a read voltage from before. The board keeps
+        them until it loses its power; where it cannot (it lacks LIMITS), this object does. Raises LimitError, with
+        nothing narrowed, on a limit above the one that holds.
+        """
+        wanted = read_voltage, amplitude, width, form_amplitude, form_width, pulses
+        holds = lower_of(self.port.limits.holds, self.port.limits_said())
+        command = narrowing(wanted, holds, self.identity, self.link.url)
+        if self.has(Feature.LIMITS):
+            self._shapes.narrow(lower_of(holds, self.port.ask(command, replies.Limits)))
+        else:
+            self._shapes.narrow(holds.narrowed(command))
+            self._keep_budget(command.max_pulses)
+        return self.limits
+
+    def _keep_budget(self, most: int) -> None:
+        """Count pulses for a board that keeps no budget; most: 0 for as many as before."""
+        if most and self._budget is None:
+            self._budget = PulseBudget(most, self.rows, self.cols)
+            self._budget.spent += self.pulse_counts()
+            self.link = self.port.link = self._budget.metered(self.link)
+        elif most and self._budget is not None:
+            self._budget.most = most
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -231,8 +284,8 @@ class Crossbar:
         if drives[0].shape != (region.rows,) or drives[1].shape != (region.cols,):
             raise LimitError(f"voltages {drives[0].shape}, {drives[1].shape} for a region of {region.shape}")
         across = np.abs(drives[0][:, None] - drives[1])
-        if not across.max() <= self.identity.max_read * volts * (1 + 1e-9):
-            raise LimitError(f"{across.max():.4g} V across a cell; at most {self.identity.max_read * volts:.4g} V")
+        if not across.max() <= self.limits.read_voltage * (1 + 1e-9):
+            raise LimitError(f"{across.max():.4g} V across a cell; at most {self.limits.read_voltage:.4g} V")
         if not self.has(Feature.MEASURE):
             return fallback.measure(self, drives[0], drives[1], region, over_range)
         if tia_range is None:
@@ -287,6 +340,9 @@ class Crossbar:
         self._counted += planned
         try:
             yield
+        except LimitError:  # it was not sent
+            self._counted -= planned
+            raise
         except BoardError as error:
             if not error.aborted:
                 self._counted -= planned
@@ -365,6 +421,7 @@ class Crossbar:
         command = commands.Outer(
             region, x_codes, d_codes, mode, slots, self.stream_seed, event, sets.number, resets.number
         )
+        self.port.allow(command)
         on_board = self._outer[mode] and self._counted is None
         if on_board and count <= MAX_EVENTS and count * event_bytes <= self.port.room:
             if mode == OuterMode.COUNT or not 1 <= slots <= codes.MAX_SLOTS:
@@ -434,6 +491,7 @@ class Crossbar:
             averages_log2(averages), ramp_of(set_shapes), ramp_of(reset_shapes), self.noise_index,
         )  # fmt: skip
         command.check()
+        self.port.allow(command)
         self._take((attempts + 1) * averages)
         if not self.has(Feature.WRITE_VERIFY) or self._counted is not None:
             return fallback.write_verify(self, command)

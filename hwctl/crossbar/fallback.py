@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hwctl.crossbar.outerproduct import event_counts
 from hwctl.crossbar.results import Floats, OnOverRange, PulseShape, VerifyResult
 from hwctl.crossbar.sensing import readings
+from hwctl.devices.outerproduct import event_counts
 from hwctl.errors import LimitError, Unsupported
 from hwctl.protocol import commands
 from hwctl.protocol.codes import NO_READING, Polarity

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from hwctl.crossbar.arguments import region_of, split
+from hwctl.crossbar.limits import NO_LIMITS, HostLimits, limits_said, lower_of
 from hwctl.crossbar.results import Lines
 from hwctl.crossbar.trips import said, trips_of
 from hwctl.crossbar.units import Units
@@ -26,6 +27,7 @@ class Port:
     def __init__(self, link: Link) -> None:
         """Ask the board what it is. Raises ProtocolError where it speaks another protocol."""
         self.link = link
+        self.limits = HostLimits(NO_LIMITS)
         self.identity = self.ask(commands.Identify(), replies.Identity)
         identity = self.identity
         if identity.protocol_version != codes.PROTOCOL_VERSION:
@@ -37,10 +39,19 @@ class Port:
         self.room = min(identity.receive_budget, identity.reply_budget, identity.largest_frame) - OVERHEAD
         """Bytes that the arrays of one command, or of its reply, may take."""
         self._features = int(identity.features)
+        self.limits.holds = self.limits_said()
 
     def has(self, feature: Feature) -> bool:
         """Return whether the board itself has a feature."""
         return bool(self._features & feature.value)
+
+    def limits_said(self) -> replies.Limits:
+        """Return what the board says of its limits now, or has said where it cannot narrow any."""
+        said = limits_said(self.identity)
+        if not self.has(Feature.LIMITS):
+            return said
+        nothing = commands.ConfigureLimits(0, 0, 0, 0, 0, 0)
+        return lower_of(said, self.ask(nothing, replies.Limits))
 
     def region(self, rows: Lines, cols: Lines) -> Region:
         """Return rows and columns as a region. Raises LimitError where it is empty or leaves the array.
@@ -70,20 +81,29 @@ class Port:
 
         Raises BoardError where the board refuses; told: what its message says was executed.
         """
+        self.allow(command)
         return self._checked(command, self.link.execute(command), expected, told)
 
     def post(self, command: commands.Command, expected: type[_Reply]) -> None:
         """Execute a command whose reply tells nothing new, without waiting; a refusal may be raised by a later call."""
+        self.allow(command)
         reply = self.link.post(command)
         if reply is not None:
             self._checked(command, reply, expected, NOTHING_EXECUTED)
 
     def ask_all(self, several: Sequence[commands.Command], expected: type[_Reply]) -> list[_Reply]:
         """Execute the parts of a whole in order, without waiting in between where the link can; as `ask`."""
+        for command in several:
+            self.allow(command)
         answers = self.link.execute_all(several)
         executed = sum(isinstance(reply, expected) for reply in answers)
         told = parts_executed(executed, len(several))
         return [self._checked(command, reply, expected, told) for command, reply in zip(several, answers, strict=False)]
+
+    def allow(self, command: commands.Command) -> None:
+        """Raise LimitError on a command that uses what is beyond limits by now."""
+        if self.limits.exceeded:
+            self.limits.check(command)
 
     def _checked(self, command: commands.Command, reply: replies.Reply, expected: type[_Reply], told: str) -> _Reply:
         if isinstance(reply, expected):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hwctl.crossbar.outerproduct import event_counts
+from hwctl.devices.outerproduct import event_counts
 from hwctl.errors import LinkError, RunError
 from hwctl.links import Link
 from hwctl.links.watched import WatchedLink

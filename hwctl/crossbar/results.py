@@ -50,6 +50,24 @@ class FormResult:
 
 
 @dataclass(frozen=True)
+class ArrayLimits:
+    """The most that a board takes: what it was built with, or what that was narrowed to."""
+
+    read_voltage: float
+    """V"""
+    amplitude: float
+    """V of a SET or RESET pulse."""
+    width: float
+    """s of a SET or RESET pulse."""
+    form_amplitude: float
+    """V of a FORM pulse; 0 where the board does not form."""
+    form_width: float
+    """s of a FORM pulse."""
+    pulses: int | None
+    """Of a cell in all, as `Crossbar.pulse_counts` counts them; None where the board has not said."""
+
+
+@dataclass(frozen=True)
 class ArrayStatus:
     """Totals of a board since power-up."""
 

@@ -1,10 +1,16 @@
 """Pulse shapes that a board knows, each defined once."""
 
+from typing import TypeAlias
+
 from hwctl.crossbar.port import Port
 from hwctl.crossbar.results import PulseShape
 from hwctl.errors import LimitError
 from hwctl.protocol import codes, commands, replies
 from hwctl.protocol.codes import Polarity
+from hwctl.protocol.replies import Limits
+
+Shapes: TypeAlias = dict[tuple[Polarity, int, int, int, int], PulseShape]
+"""Shapes by polarity, amplitude, width, gate and compliance codes."""
 
 
 class PulseShapes:
@@ -13,16 +19,20 @@ class PulseShapes:
     def __init__(self, port: Port) -> None:
         """Start with none."""
         self._port = port
-        self._defined: dict[tuple[Polarity, int, int, int, int], PulseShape] = {}
+        self._defined: Shapes = {}
+
+    def narrow(self, holds: Limits) -> None:
+        """Take lower limits, with which some of the shapes cannot be used any more."""
+        self._port.limits.narrow(holds, self._defined)
 
     def define(self, polarity: Polarity, amplitude: float, width: float, gate: float, compliance: float) -> PulseShape:
         """Return a shape, sent to the board where it is new; units and errors as in `Crossbar.shape`."""
         identity, code = self._port.identity, self._port.units.code
-        limit = identity.max_form_amplitude if polarity == Polarity.FORM else identity.max_amplitude
+        highest, longest = self._port.limits.of_pulse(polarity)
         key = (
             polarity,
-            code("pulse amplitude", amplitude, identity.volts_per_code, limit, "V", lowest=1),
-            code("pulse width", width, identity.seconds_per_code, identity.max_width, "s", lowest=1),
+            code("pulse amplitude", amplitude, identity.volts_per_code, highest, "V", lowest=1),
+            code("pulse width", width, identity.seconds_per_code, longest, "s", lowest=1),
             code("gate voltage", gate, identity.volts_per_code, 0xFFFF, "V"),
             code("compliance", compliance, identity.compliance_per_code, 0xFFFF, "A"),
         )
@@ -35,8 +45,8 @@ class PulseShapes:
         return self._defined[key]
 
     def levels(self, polarity: Polarity) -> list[PulseShape]:
-        """Return a shape for every drive level that the board knows for a polarity, weak to strong."""
-        identity = self._port.identity
+        """Return a shape for every drive level that the board knows and allows for a polarity, weak to strong."""
+        identity, (highest, longest) = self._port.identity, self._port.limits.of_pulse(polarity)
         return [
             self.define(
                 polarity,
@@ -46,5 +56,5 @@ class PulseShapes:
                 0.0,
             )
             for kind, amplitude, width, gate in identity.drive_levels.tolist()
-            if kind == polarity
+            if kind == polarity and amplitude <= highest and width <= longest
         ]

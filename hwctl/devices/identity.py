@@ -9,6 +9,7 @@ from hwctl.protocol import codes, replies
 from hwctl.protocol.codes import Feature, Polarity
 
 LONGEST_PULSE = 1e-2  # s
+NO_BUDGET = 0xFFFFFFFF  # more pulses than a cell is ever counted
 SETTLE = 1e-6  # s of one conversion, until CONFIGURE_READ
 
 LevelCodes = tuple[int, int, int]
@@ -22,8 +23,14 @@ class BoardCodes:
     nominal_read: int
     """Voltage code at which one current code is one conductance code."""
     max_read: int
-    max_form_amplitude: int
+    max_amplitude: int
+    """Of SET and RESET pulses, as `max_width`."""
     max_width: int
+    max_form_amplitude: int
+    """0 where the board does not form."""
+    max_form_width: int
+    max_pulses: int
+    """Pulses of a cell in all."""
     settle: int
     levels: tuple[tuple[LevelCodes, ...], ...]
     """Of SET, RESET and FORM."""
@@ -39,17 +46,26 @@ class BoardCodes:
     def of(cls, chip: Chip) -> "BoardCodes":
         """Round what a chip's device model says in V and s."""
         device, volts, seconds = chip.device, chip.scales.volts, chip.scales.seconds
+        levels = tuple(
+            tuple((round(v.amplitude / volts), round(v.width / seconds), round(v.gate / volts)) for v in several)
+            for several in chip.levels
+        )
         return cls(
             nominal_read=round(device.read_voltage / volts),
             max_read=round(device.max_read_voltage / volts),
-            max_form_amplitude=round(device.max_form_amplitude / volts),
+            max_amplitude=max(level[0] for several in levels[: Polarity.FORM] for level in several),
             max_width=round(LONGEST_PULSE / seconds),
+            max_form_amplitude=round(device.max_form_amplitude / volts),
+            max_form_width=round(LONGEST_PULSE / seconds),
+            max_pulses=NO_BUDGET,
             settle=round(SETTLE / seconds),
-            levels=tuple(
-                tuple((round(v.amplitude / volts), round(v.width / seconds), round(v.gate / volts)) for v in levels)
-                for levels in chip.levels
-            ),
+            levels=levels,
         )
+
+    @property
+    def limits(self) -> replies.Limits:
+        """What CONFIGURE_LIMITS can narrow."""
+        return replies.Limits(**{name: getattr(self, name) for name in replies.LIMITS})
 
 
 def identity_of(
@@ -68,7 +84,7 @@ def identity_of(
         amperes_per_code=scales.siemens * found.nominal_read * scales.volts,
         seconds_per_code=scales.seconds,
         compliance_per_code=scales.compliance,
-        max_amplitude=max(amplitude for _, amplitude, _, _ in listed),
+        max_amplitude=found.max_amplitude,
         max_form_amplitude=found.max_form_amplitude,
         max_width=found.max_width,
         max_read=found.max_read,

@@ -13,6 +13,7 @@ from hwctl.devices.identity import BoardCodes, identity_of
 from hwctl.devices.law import Curve
 from hwctl.emulator.array import EmulatedArray
 from hwctl.emulator.layers import Layers
+from hwctl.emulator.limits import BEYOND, BoardLimits
 from hwctl.errors import LimitError
 from hwctl.protocol import codes, commands, replies
 from hwctl.protocol.cells import CELL, WORDS_PER_CELL
@@ -33,6 +34,7 @@ FEATURES = (
     | Feature.RESTORE
     | Feature.VIRTUAL_TIME
     | Feature.EMULATED
+    | Feature.LIMITS
 )
 NOTHING = Feature(0)
 #: What each feature takes away from a board that lacks it.
@@ -44,6 +46,7 @@ _OPTIONAL: dict[type[Command], Feature] = {
     commands.Form: Feature.FORM,
     commands.Counters: Feature.COUNTERS,
     commands.LoadCounters: Feature.COUNTERS,
+    commands.ConfigureLimits: Feature.LIMITS,
     commands.Restore: Feature.RESTORE,
     commands.Wait: Feature.VIRTUAL_TIME,
     commands.LoadCurve: Feature.EMULATED,
@@ -80,7 +83,8 @@ class EmulatedBoard:
         )
         self._layers = layers
         self._codes = BoardCodes.of(chip)
-        self._shape_polarity = np.full(codes.PULSE_SHAPES, -1)
+        self._limits = BoardLimits(self._codes.limits)
+        self._shape_polarity = self._limits.polarity
         # The device's own read voltage counts as nominal: there one current code is one conductance code.
         self._voltage = self._nominal = self._codes.nominal_read
         self._relative_voltage = 1 << 8
@@ -111,6 +115,7 @@ class EmulatedBoard:
             commands.Counters: self._counters,
             commands.LoadCounters: self._load_counters,
             commands.Safe: self._make_safe,
+            commands.ConfigureLimits: self._configure_limits,
             commands.LoadCurve: self._load_curve,
             commands.LoadCells: self._load_cells,
             commands.Dump: self._dump,
@@ -130,6 +135,8 @@ class EmulatedBoard:
             return Refused(Refusal.UNSUPPORTED, f"this board has no {command.op.name}")
         try:
             command.check()
+            if self._limits.budgeted:
+                self._limits.check_pulses(command, self._array.counts(Region(0, self.chip.rows, 0, self.chip.cols)))
             return handler(command)
         except LimitError as error:
             return Refused(Refusal.OVER_LIMIT, str(error))
@@ -165,19 +172,20 @@ class EmulatedBoard:
                 f"no {name} level of amplitude {wanted[0]}, width {wanted[1]}, gate {wanted[2]} (codes); "
                 f"{len(levels)} are characterised",
             )
+        self._limits.configure(command)
         self._array.set_shape(command.index, levels.index(wanted), command.width)
-        self._shape_polarity[command.index] = command.polarity
         return replies.Done()
 
     def _configure_read(self, command: commands.ConfigureRead) -> Reply:
-        highest = self._codes.max_read
-        if command.voltage > highest:
-            raise _Refuse(Refusal.OVER_LIMIT, f"read voltage code {command.voltage}; at most {highest}")
+        self._limits.check_read(command.voltage)
         self._voltage = command.voltage
         self._relative_voltage = (command.voltage << 8) // self._nominal
         self._tia_range = command.tia_range
         self._settle = command.settle
         return replies.Done()
+
+    def _configure_limits(self, command: commands.ConfigureLimits) -> Reply:
+        return self._limits.narrow(command)
 
     def _inside(self, region: Region) -> None:
         if region.row1 > self._array.rows or region.col1 > self._array.cols:
@@ -188,7 +196,10 @@ class EmulatedBoard:
             )
 
     def _need_shapes(self, polarity: Polarity, indices: Sequence[int] | NDArray[np.uint8]) -> None:
-        if (self._shape_polarity[indices] != polarity).any():
+        found = self._shape_polarity[indices]
+        if (found == BEYOND).any():
+            raise _Refuse(Refusal.OVER_LIMIT, "a pulse shape is beyond limits that were narrowed since")
+        if (found != polarity).any():
             raise _Refuse(Refusal.NO_SHAPE, f"a pulse shape is not configured as {polarity.name}")
 
     def _ramp(self, polarity: Polarity, ramp: Ramp) -> tuple[int, int, int]:
@@ -223,6 +234,7 @@ class EmulatedBoard:
     def _read(self, command: commands.Read) -> Reply:
         region = command.region
         self._inside(region)
+        self._limits.check_read(self._voltage)
         tia_range = self._range(command.tia_range, codes.MAX_READ_RANGE)
         visible: NDArray[Any] = self._array.visible
         if self._layers:
@@ -238,6 +250,7 @@ class EmulatedBoard:
     def _vmm(self, command: commands.Vmm) -> Reply:
         region, vectors = command.region, command.vectors
         self._inside(region)
+        self._limits.check_read(self._voltage)
         by_row = isinstance(command, commands.VmmT)
         tia_range = self._range(command.tia_range, codes.MAX_TIA_RANGE)
         voltage, index = self._relative_voltage, command.index
@@ -256,7 +269,7 @@ class EmulatedBoard:
         """Sense columns with every line at its own voltage: column j carries sum of G (V_row - V_col)."""
         region = command.region
         self._inside(region)
-        limit = self._codes.max_read
+        limit = self._limits.holds.max_read
         across = command.row_codes[:, None].astype(np.int64) - command.col_codes.astype(np.int64)
         if np.abs(across).max() > limit:
             raise _Refuse(Refusal.OVER_LIMIT, f"{np.abs(across).max()} voltage codes across a cell; at most {limit}")
@@ -306,7 +319,8 @@ class EmulatedBoard:
         if not self._outer_modes[command.mode]:
             raise _Refuse(Refusal.UNSUPPORTED, f"this board has no OUTER in mode {command.mode.name}")
         if self._shape_polarity[command.set_shape] != 0 or self._shape_polarity[command.reset_shape] != 1:
-            raise _Refuse(Refusal.NO_SHAPE, "the pulse shapes of OUTER are not configured as SET and RESET")
+            self._need_shapes(Polarity.SET, [command.set_shape])
+            self._need_shapes(Polarity.RESET, [command.reset_shape])
         shapes = (command.set_shape, command.reset_shape)
         slots = 0 if counting else command.slots
         if self._layers and len(command.x) > 1:
@@ -341,6 +355,7 @@ class EmulatedBoard:
     def _write_verify(self, command: commands.WriteVerify) -> Reply:
         region = command.region
         self._inside(region)
+        self._limits.check_read(self._voltage)
         ramps = np.array(
             [self._ramp(Polarity.SET, command.set_ramp), self._ramp(Polarity.RESET, command.reset_ramp)], np.int64
         )
@@ -358,6 +373,7 @@ class EmulatedBoard:
     def _form(self, command: commands.Form) -> Reply:
         region = command.region
         self._inside(region)
+        self._limits.check_read(self._voltage)
         ramp = np.array(self._ramp(Polarity.FORM, command.ramp), np.int64)
         done = self._array.form(
             region, command.attempts, command.stop, command.averages_log2, ramp, self._relative_voltage, command.index

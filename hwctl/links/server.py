@@ -12,9 +12,9 @@ from hwctl.links.link import Link
 from hwctl.links.slices import Slice, joined, slices
 from hwctl.protocol.codec import decode_command, encode_reply
 from hwctl.protocol.codes import Feature, Refusal, ShapePer
-from hwctl.protocol.commands import Command, Dump, Identify, Pulse, PulseSparse, Safe
+from hwctl.protocol.commands import Command, ConfigureLimits, Dump, Identify, Pulse, PulseSparse, Safe
 from hwctl.protocol.packing import Region
-from hwctl.protocol.replies import Dumped, Identity, Refused, Reply
+from hwctl.protocol.replies import Dumped, Identity, Limits, Refused, Reply
 from hwctl.protocol.session import BoardSession
 from hwctl.protocol.sizes import limited, reply_bytes
 
@@ -34,6 +34,7 @@ class BoardServer:
         self._aborted = encode_reply(Refused(Refusal.ABORTED, "aborted by SAFE before it began"))
         self._board: Identity | None = None  # what the link said; None: not asked yet
         self._layered = False
+        self._budgeted = False  # cells have a budget of pulses, which a later slice may exceed
         self._number = 0  # of the command whose slices are left
         self._left: deque[Slice] = deque()
         self._done: list[Reply] = []
@@ -109,6 +110,8 @@ class BoardServer:
             return Refused(Refusal.ABORTED, f"aborted: {error}")
         except HwctlError as error:
             return Refused(Refusal.INTERLOCK, str(error))
+        if isinstance(command, ConfigureLimits) and isinstance(reply, Limits):
+            self._budgeted = self._budgeted or command.max_pulses > 0
         if isinstance(reply, Identity):
             budget, largest = self._limits
             reply = replace(reply, receive_budget=budget, reply_budget=budget, largest_frame=largest)
@@ -121,7 +124,7 @@ class BoardServer:
         """
         if self._board is None:
             self._board = self._ask_board()
-        if self._layered:
+        if self._layered or self._budgeted:
             return False
         rows, cols = self._board.rows, self._board.cols
         if isinstance(command, PulseSparse):

@@ -43,6 +43,7 @@ class Op(IntEnum):
     COUNTERS = 14
     LOAD_COUNTERS = 15
     SAFE = 16
+    CONFIGURE_LIMITS = 17
     # emulated boards only
     LOAD_CURVE = 32
     LOAD_CELLS = 33
@@ -65,6 +66,7 @@ class Answer(IntEnum):
     STATUS = 135
     COUNTS = 136
     DUMPED = 137
+    LIMITS = 138
     REFUSED = 255
 
 
@@ -109,6 +111,7 @@ class Feature(IntFlag):
     RESTORE = 256
     VIRTUAL_TIME = 512
     EMULATED = 1024
+    LIMITS = 2048
 
 
 class Polarity(IntEnum):

@@ -363,6 +363,34 @@ class Safe(Command):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ConfigureLimits(Command):
+    """Narrow limits until the board loses its power: 0 leaves one as it is. Answer: Limits, those that hold then.
+
+    Refused, with nothing narrowed, where one of them is above what holds already.
+    """
+
+    op = Op.CONFIGURE_LIMITS
+    max_read: U16
+    """Voltage code of the highest read voltage."""
+    max_amplitude: U16
+    """Voltage code of the strongest SET or RESET pulse."""
+    max_width: U32
+    """Time code of the longest SET or RESET pulse."""
+    max_form_amplitude: U16
+    max_form_width: U32
+    max_pulses: U32
+    """Pulses of a cell in all, counted as COUNTERS does."""
+
+    def check(self) -> None:
+        """Raise LimitError on what no code can hold."""
+        for name, bits in (
+            ("max_read", 16), ("max_amplitude", 16), ("max_width", 32), ("max_form_amplitude", 16),
+            ("max_form_width", 32), ("max_pulses", 32),
+        ):  # fmt: skip
+            _within(name.replace("_", " "), getattr(self, name), 0, (1 << bits) - 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class LoadCurve(Command):
     """Load the step curve of one drive level. Emulated boards only. Answer: Done."""
 

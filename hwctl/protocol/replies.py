@@ -1,13 +1,14 @@
 """Replies of a board: what each command is answered with."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwctl.errors import LimitError
 from hwctl.protocol.codes import NO_CURRENT, NO_READING, Answer, Feature, Refusal
-from hwctl.protocol.commands import CodeMatrix, RawOption
+from hwctl.protocol.commands import CodeMatrix, ConfigureLimits, RawOption
 from hwctl.protocol.packing import F64, NOT_SENT, U8, U16, U32, U64, Packed
 
 CountMatrix = Annotated[NDArray[np.uint16], Packed(("<u2",), 2)]
@@ -171,6 +172,40 @@ class Dumped(Reply):
     clock: U64
     extra: Annotated[NDArray[np.uint8], Packed(("<u1",), 1)]
     """State of layers that a board keeps beside its cells; empty on most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Limits(Reply):
+    """Limits that hold now: those of the board, or what they were narrowed to."""
+
+    answer = Answer.LIMITS
+    max_read: U16
+    """Voltage code of the highest read voltage."""
+    max_amplitude: U16
+    """Voltage code of the strongest SET or RESET pulse."""
+    max_width: U32
+    """Time code of the longest SET or RESET pulse."""
+    max_form_amplitude: U16
+    """0 where the board does not form."""
+    max_form_width: U32
+    max_pulses: U32
+    """Pulses of a cell in all."""
+
+    @property
+    def codes(self) -> dict[str, int]:
+        """All of them by name, as ConfigureLimits has them."""
+        return {name: getattr(self, name) for name in LIMITS}
+
+    def narrowed(self, wanted: ConfigureLimits) -> "Limits":
+        """Return what holds once a command is executed. Raises LimitError where it would widen a limit."""
+        asked = {name: getattr(wanted, name) for name in LIMITS}
+        for name, holds in self.codes.items():
+            if asked[name] > holds:
+                raise LimitError(f"{name} of {asked[name]} codes; {holds} holds, and limits are only narrowed")
+        return Limits(*(asked[name] or holds for name, holds in self.codes.items()))
+
+
+LIMITS = tuple(field.name for field in fields(Limits) if field.name != "options")
 
 
 @dataclass(frozen=True, eq=False)

@@ -64,6 +64,7 @@ _DONE = _size(replies.Done)
 _IDENTITY = _size(Identity, codes.MAX_TIA_RANGE + 1, 4 * _LISTED_LEVELS, text=MAX_NAME)
 _PULSED = _size(replies.Pulsed)
 _STATUS = _size(replies.BoardStatus)
+_LIMITS = _size(replies.Limits)
 
 
 def _done(_: Command) -> int:
@@ -107,6 +108,7 @@ _ANSWERS: Mapping[type[Command], Callable[[Any], int]] = MappingProxyType(
         commands.Counters: lambda command: _size(replies.Counts, _cells(command)),
         commands.LoadCounters: _done,
         commands.Safe: _done,
+        commands.ConfigureLimits: lambda _: _LIMITS,
         commands.LoadCurve: _done,
         commands.LoadCells: _done,
         commands.Dump: _dumped,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hwctl.crossbar.pulsebudget import PulseBudget
+from hwctl.crossbar.metered import PulseBudget
 
 
 class SessionBudget(PulseBudget):

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwctl.crossbar.outerproduct import streams
 from hwctl.devices import law, presets
 from hwctl.devices.chip import fabricate
+from hwctl.devices.outerproduct import streams
 from hwctl.emulator import kernels
 from hwctl.emulator.array import EmulatedArray
 from hwctl.emulator.board import EmulatedBoard

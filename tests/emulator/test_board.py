@@ -10,9 +10,9 @@ from hypothesis.extra.numpy import arrays
 
 from hwctl.crossbar import fallback
 from hwctl.crossbar.driver import Crossbar
-from hwctl.crossbar.outerproduct import event_counts
 from hwctl.devices import presets
 from hwctl.devices.chip import fabricate
+from hwctl.devices.outerproduct import event_counts
 from hwctl.emulator.board import EmulatedBoard
 from hwctl.errors import OverRange
 from hwctl.links.inprocess import InProcessLink
@@ -315,6 +315,7 @@ LACKING = {
     Feature.RESTORE: commands.Restore(WHOLE, WORDS, 0, EMPTY),
     Feature.VIRTUAL_TIME: commands.Wait(5),
     Feature.EMULATED: commands.LoadCells(WHOLE, WORDS),
+    Feature.LIMITS: commands.ConfigureLimits(0, 0, 0, 0, 0, 0),
 }
 
 

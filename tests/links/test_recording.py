@@ -53,7 +53,7 @@ def test_another_command_is_refused_with_both_and_every_time(recorded):
             with pytest.raises(LinkError) as error:
                 crossbar.read(slice(0, 4))
             assert str(error.value) == (
-                f"replay:{path}: command 3 was CONFIGURE_SHAPE when it was recorded, now READ rows 0-3, columns 0-4 is "
+                f"replay:{path}: command 4 was CONFIGURE_SHAPE when it was recorded, now READ rows 0-3, columns 0-4 is "
                 "asked; record again"
             )
 

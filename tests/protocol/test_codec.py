@@ -141,6 +141,14 @@ def any_command(draw: st.DrawFn) -> commands.Command:
         commands.Counters: {"region": region},
         commands.LoadCounters: {"region": region, "counts": arrays("<u4", rows, cols)},
         commands.Safe: {},
+        commands.ConfigureLimits: {
+            "max_read": u16,
+            "max_amplitude": u16,
+            "max_width": u32,
+            "max_form_amplitude": u16,
+            "max_form_width": u32,
+            "max_pulses": u32,
+        },
         commands.LoadCurve: {
             "polarity": st.sampled_from([codes.Polarity.SET, codes.Polarity.RESET]),
             "level": st.integers(0, 31),
@@ -228,6 +236,7 @@ def example_replies() -> list[replies.Reply]:
         replies.BoardStatus(0, 1, 2, 3, 4, 2**63, 1),
         replies.Counts(np.array([[2**32 - 1]], "<u4")),
         replies.Dumped(np.zeros((2, WORDS_PER_CELL), "<u2"), 9, np.zeros(0, "u1")),
+        replies.Limits(500, 3300, 2**32 - 1, 0, 0, 100_000),
         replies.Refused(codes.Refusal.OVER_LIMIT, "pulse of 9 V; at most 3.3 V"),
         replies.Identity(
             1,

@@ -56,7 +56,8 @@ class Bench:
         self.whole = Region(0, self.rows, 0, self.cols)
         height, width = min(LARGEST_BLOCK[0], self.rows), min(LARGEST_BLOCK[1], self.cols)
         volts, amperes = self.identity.volts_per_code, self.identity.amperes_per_code
-        self.voltage = min(round(amperes / (self.identity.siemens_per_code * volts)), self.identity.max_read)
+        highest = self.port.limits.holds.max_read
+        self.voltage = min(round(amperes / (self.identity.siemens_per_code * volts)), highest)
         """Read voltage code at which a current code is a conductance code, where the limits allow it."""
         crossbar.configure_read(self.voltage * volts)
         self.coarsest = int(self.identity.tia_ranges[-1])

@@ -11,6 +11,11 @@ from hwctl.testing.conformance.board import Board
 from hwctl.testing.plugin import within_budget
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Narrow limits last: a board keeps them so until it loses its power."""
+    items.sort(key=lambda item: item.path.parent.name == "conformance" and item.path.name == "test_limits.py")
+
+
 @pytest.fixture(autouse=True)
 def hwctl_leak_check() -> None:
     """Leave out the plugin's check: `board` keeps the link open from test to test."""

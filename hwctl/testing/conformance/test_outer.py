@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hwctl.crossbar.outerproduct import event_counts
+from hwctl.devices.outerproduct import event_counts
 from hwctl.protocol import commands, replies
 from hwctl.protocol.codes import MAX_SLOTS, OuterMode
 from hwctl.testing.conformance.bench import Bench, Int64

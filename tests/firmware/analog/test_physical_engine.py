@@ -109,6 +109,10 @@ class Bench:
             done = await self.ask(commands.ConfigureShape(number, polarity, amplitude, width, gate, 0))
             assert isinstance(done, replies.Done)
 
+    async def narrow(self, **limits):
+        """Narrow some limits and return the answer."""
+        return await self.ask(commands.ConfigureLimits(**{**dict.fromkeys(replies.LIMITS, 0), **limits}))
+
     async def pulse(self, row, col, counts):
         region = Region(row, row + len(counts), col, col + len(counts[0]))
         shapes = np.array([SET_SHAPE], np.uint8), np.array([RESET_SHAPE], np.uint8)
@@ -124,7 +128,8 @@ def bench(tmp_path):
 def test_a_physical_board_says_that_it_cannot_be_loaded_and_what_it_may_drive(bench):
     async def script(b):
         found = await b.ask(commands.Identify())
-        assert found.features == Feature.COUNTERS | Feature.WRITE_VERIFY | Feature.FORM | Feature.VMM
+        loops = Feature.WRITE_VERIFY | Feature.FORM
+        assert found.features == Feature.COUNTERS | Feature.VMM | Feature.LIMITS | loops
         assert found.max_amplitude * found.volts_per_code <= b.board.limits.amplitude
         assert len(found.drive_levels) == len(b.board.levels(Polarity.SET)) + len(b.board.levels(Polarity.RESET))
         for command in (commands.Seed(1), commands.Wait(5), commands.Dump(Region(0, 1, 0, 1))):

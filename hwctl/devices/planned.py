@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwctl.crossbar.outerproduct import event_counts
+from hwctl.devices.outerproduct import event_counts
 from hwctl.errors import LimitError
 from hwctl.protocol import commands
 from hwctl.protocol.commands import Command

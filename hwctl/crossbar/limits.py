@@ -1,0 +1,132 @@
+"""Limits of one board as its host keeps them: what the board said, or what they were narrowed to."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hwctl.crossbar.results import ArrayLimits
+from hwctl.errors import LimitError
+from hwctl.protocol import codes, commands
+from hwctl.protocol.codes import Polarity
+from hwctl.protocol.commands import Command
+from hwctl.protocol.packing import Ramp
+from hwctl.protocol.replies import LIMITS, Identity, Limits
+
+if TYPE_CHECKING:
+    from hwctl.crossbar.shapes import Shapes
+
+UNBOUNDED = 0xFFFFFFFF
+FIELDS = tuple(field.name for field in fields(ArrayLimits))
+NO_LIMITS = Limits(0xFFFF, 0xFFFF, UNBOUNDED, 0xFFFF, UNBOUNDED, UNBOUNDED)
+READING = (commands.Read, commands.Vmm, commands.WriteVerify, commands.Form)
+"""Commands that put the configured read voltage on lines."""
+
+
+def limits_said(identity: Identity) -> Limits:
+    """Return the limits that IDENTIFY tells; of pulses a cell it tells none."""
+    found = identity.max_read, identity.max_amplitude, identity.max_width
+    return Limits(*found, identity.max_form_amplitude, identity.max_width, UNBOUNDED)
+
+
+def lower_of(one: Limits, other: Limits) -> Limits:
+    """Return the lower of each limit."""
+    return Limits(*(min(one.codes[name], other.codes[name]) for name in LIMITS))
+
+
+def in_units(holds: Limits, identity: Identity) -> ArrayLimits:
+    """Return limits in V, s and pulses."""
+    volts, seconds = identity.volts_per_code, identity.seconds_per_code
+    return ArrayLimits(
+        read_voltage=holds.max_read * volts,
+        amplitude=holds.max_amplitude * volts,
+        width=holds.max_width * seconds,
+        form_amplitude=holds.max_form_amplitude * volts,
+        form_width=holds.max_form_width * seconds,
+        pulses=None if holds.max_pulses == UNBOUNDED else holds.max_pulses,
+    )
+
+
+def narrowing(wanted: Sequence[float | None], holds: Limits, identity: Identity, url: str) -> commands.ConfigureLimits:
+    """Return limits in the order of ArrayLimits as codes, rounded down; None leaves one as it is.
+
+    Raises LimitError, also on NaN, where one is above what holds or below one code.
+    """
+    found = []
+    for name, value, highest, scale in zip(FIELDS, wanted, holds.codes.values(), _scales(identity), strict=True):
+        code = 0.0 if value is None else value / scale * (1 + 1e-9)
+        if value is not None and not 1 <= code < highest + 1:
+            raise LimitError(
+                f"{name} {value:.6g}; of {url}, {highest * scale:.6g} holds, and limits can only be narrowed: give "
+                f"{scale:.6g} to {highest * scale:.6g}"
+            )
+        found.append(int(code))
+    return commands.ConfigureLimits(*found)
+
+
+def _scales(identity: Identity) -> tuple[float, ...]:
+    """Return what one code of each limit is in V, s or pulses."""
+    volts, seconds = identity.volts_per_code, identity.seconds_per_code
+    return volts, volts, seconds, volts, seconds, 1.0
+
+
+class HostLimits:
+    """Keeps commands beyond limits from being sent, whatever the board itself does."""
+
+    def __init__(self, holds: Limits) -> None:
+        """Start with limits in codes."""
+        self.holds = holds
+        self.exceeded = False
+        """Whether something that is configured is beyond what holds; else no command has to be looked at."""
+        self._read = 0  # voltage code that is configured
+        self._beyond = np.zeros(codes.PULSE_SHAPES, np.bool_)
+
+    def configured_read(self, voltage: int) -> None:
+        """Take note of the voltage code of readings."""
+        self._read = voltage
+        self._look()
+
+    def _look(self) -> None:
+        self.exceeded = self._read > self.holds.max_read or bool(self._beyond.any())
+
+    def narrow(self, holds: Limits, shapes: "Shapes") -> None:
+        """Take lower limits. shapes: those that are defined, by polarity, amplitude, width, gate and compliance."""
+        self.holds = holds
+        for (polarity, amplitude, width, _, _), shape in shapes.items():
+            most = self.of_pulse(polarity)
+            self._beyond[shape.number] = amplitude > most[0] or width > most[1]
+        self._look()
+
+    def of_pulse(self, polarity: Polarity) -> tuple[int, int]:
+        """Return the highest amplitude and width of a pulse."""
+        holds = self.holds
+        if polarity == Polarity.FORM:
+            return holds.max_form_amplitude, holds.max_form_width
+        return holds.max_amplitude, holds.max_width
+
+    def check(self, command: Command) -> None:
+        """Raise LimitError on a command that uses what is beyond limits, though it was within when it was set."""
+        if isinstance(command, READING) and self._read > self.holds.max_read:
+            raise LimitError(
+                f"{command.op.name}: read voltage of {self._read} codes is above the narrowed limit of "
+                f"{self.holds.max_read}; lower it with configure_read"
+            )
+        numbers = np.array(_shapes_of(command), np.int64)
+        if self._beyond[numbers].any():
+            raise LimitError(f"{command.op.name}: a pulse shape is beyond narrowed limits; define a weaker one")
+
+
+def _shapes_of(command: Command) -> list[int]:
+    """Return the numbers of the shapes that a command names."""
+    if isinstance(command, commands.Pulse):
+        return [*command.set_shapes.tolist(), *command.reset_shapes.tolist()]
+    if isinstance(command, commands.PulseSparse | commands.Outer):
+        return [command.set_shape, command.reset_shape]
+    if isinstance(command, commands.WriteVerify):
+        return [*_of_ramp(command.set_ramp), *_of_ramp(command.reset_ramp)]
+    return _of_ramp(command.ramp) if isinstance(command, commands.Form) else []
+
+
+def _of_ramp(ramp: Ramp) -> list[int]:
+    return [*range(ramp.first, ramp.last, max(ramp.step, 1)), ramp.last]

@@ -1,0 +1,66 @@
+"""Limits of the software board: what a shape, a reading or a command's pulses may be, narrowed while it has power."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwctl.devices.planned import planned_pulses
+from hwctl.errors import LimitError
+from hwctl.protocol import codes, commands
+from hwctl.protocol.codes import Polarity
+from hwctl.protocol.commands import Command
+from hwctl.protocol.replies import Limits
+
+UNSET, BEYOND = -1, -2  # polarity of a shape that is not configured, or beyond what holds now
+
+
+class BoardLimits:
+    """`holds` says what holds now. Every method raises LimitError on what is beyond it, and changes nothing then."""
+
+    def __init__(self, limits: Limits) -> None:
+        """Start with the limits of the board."""
+        self.holds = limits
+        self.budgeted = False
+        """Whether somebody has said how many pulses a cell may take."""
+        self.polarity = np.full(codes.PULSE_SHAPES, UNSET)
+        """Of each pulse shape, or UNSET, or BEYOND."""
+        self._configured: dict[int, commands.ConfigureShape] = {}
+
+    def configure(self, command: commands.ConfigureShape) -> None:
+        """Take a pulse shape."""
+        self._check_shape(command)
+        self._configured[command.index] = command
+        self.polarity[command.index] = command.polarity
+
+    def narrow(self, command: commands.ConfigureLimits) -> Limits:
+        """Narrow limits, and return what holds now; shapes that are beyond it can be used no more."""
+        self.holds = self.holds.narrowed(command)
+        self.budgeted = self.budgeted or command.max_pulses > 0
+        for number, shape in self._configured.items():
+            try:
+                self._check_shape(shape)
+            except LimitError:
+                self.polarity[number] = BEYOND
+        return self.holds
+
+    def check_read(self, voltage: int) -> None:
+        """Let a reading pass with this voltage code."""
+        if voltage > self.holds.max_read:
+            raise LimitError(f"read voltage code {voltage}; at most {self.holds.max_read}")
+
+    def check_pulses(self, command: Command, counts: NDArray[np.uint32]) -> None:
+        """Let a command pass after which no cell may have had more than its pulses; counts: of all cells so far."""
+        planned = planned_pulses(command, counts.shape)
+        if planned is not None:
+            most = int((counts + planned)[planned > 0].max(initial=0))
+            if most > self.holds.max_pulses:
+                raise LimitError(f"a cell may have had {most} pulses then; at most {self.holds.max_pulses}")
+
+    def _check_shape(self, shape: commands.ConfigureShape) -> None:
+        holds, forming = self.holds, shape.polarity == Polarity.FORM
+        amplitude = holds.max_form_amplitude if forming else holds.max_amplitude
+        width = holds.max_form_width if forming else holds.max_width
+        if shape.amplitude > amplitude or shape.width > width:
+            raise LimitError(
+                f"{Polarity(shape.polarity).name} of amplitude {shape.amplitude}, width {shape.width} (codes); at most "
+                f"{amplitude}, {width}"
+            )

@@ -1,0 +1,158 @@
+"""Limits of the software board: they fall and never rise, and what is beyond them changes nothing."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hwctl.devices import presets
+from hwctl.devices.chip import fabricate
+from hwctl.emulator.board import EmulatedBoard
+from hwctl.protocol import commands, replies
+from hwctl.protocol.codes import HalfSelect, OuterMode, Polarity, Refusal, ShapePer
+from hwctl.protocol.packing import Ramp, Region
+
+SET, RESET, WEAK, FORM = 0, 1, 2, 3
+WHOLE = Region(0, 2, 0, 2)
+ONE = np.ones((2, 2), np.int8)
+NOTHING = commands.ConfigureLimits(0, 0, 0, 0, 0, 0)
+COINCIDENT = np.full((1, 2), 127, np.int8)
+
+
+class Bench:
+    def __init__(self):
+        self.board = EmulatedBoard(fabricate(presets.get("tiox-passive"), 2, 2, seed=1), seed=2)
+        levels = {polarity: [] for polarity in Polarity}
+        for polarity, several in zip(Polarity, self.board._codes.levels, strict=True):
+            levels[polarity] = list(several)
+        self.levels = levels
+        self.strong, self.weak = max(levels[Polarity.SET]), min(levels[Polarity.SET])
+        self.shape(SET, Polarity.SET, self.strong)
+        self.shape(RESET, Polarity.RESET, min(levels[Polarity.RESET]))
+        self.shape(WEAK, Polarity.SET, self.weak)
+        self.shape(FORM, Polarity.FORM, levels[Polarity.FORM][-1])
+        self.limits = self.done(NOTHING)
+
+    def shape(self, number, polarity, level):
+        return self.done(commands.ConfigureShape(number, polarity, *level, 0))
+
+    def done(self, command):
+        reply = self.board.execute(command)
+        assert not isinstance(reply, replies.Refused), reply
+        return reply
+
+    def refused(self, command, refusal=Refusal.OVER_LIMIT):
+        before = vars(self.done(commands.Status())), self.done(commands.Dump(WHOLE)).words.tobytes()
+        reply = self.board.execute(command)
+        assert isinstance(reply, replies.Refused)
+        assert reply.refusal == refusal
+        assert (vars(self.done(commands.Status())), self.done(commands.Dump(WHOLE)).words.tobytes()) == before
+        return reply.detail
+
+    def narrow(self, **limits):
+        return self.done(replace(NOTHING, **limits))
+
+    def pulse(self, set_shape, counts=ONE):
+        shapes = np.array([set_shape], np.uint8), np.array([RESET], np.uint8)
+        return commands.Pulse(WHOLE, counts, ShapePer.COMMAND, *shapes)
+
+
+@pytest.fixture
+def bench():
+    return Bench()
+
+
+def outer(mode, slots=1):
+    return commands.Outer(WHOLE, COINCIDENT // 127, COINCIDENT // 127, mode, slots, 0, 0, SET, RESET)
+
+
+def verify(set_shape, attempts=1):
+    ramps = Ramp(set_shape, set_shape, 0), Ramp(RESET, RESET, 0)
+    return commands.WriteVerify(WHOLE, np.zeros((2, 2), np.uint16), 1, attempts, 0, *ramps, 0)
+
+
+@pytest.mark.parametrize("name", replies.LIMITS)
+def test_a_limit_falls_alone_and_is_never_raised(bench, name):
+    holds = bench.limits.codes[name]
+    assert bench.narrow(**{name: holds - 1}).codes == {**bench.limits.codes, name: holds - 1}
+    bench.refused(replace(NOTHING, **{name: holds}))
+    assert bench.done(NOTHING).codes[name] == holds - 1
+    assert bench.narrow(**{name: 1}).codes[name] == 1
+
+
+def test_nothing_is_narrowed_where_one_of_the_limits_would_be_widened(bench):
+    detail = bench.refused(replace(NOTHING, max_read=1, max_width=bench.limits.max_width + 1))
+    assert "max_width" in detail
+    assert bench.done(NOTHING).codes == bench.limits.codes
+
+
+def test_identity_goes_on_saying_what_the_board_was_built_with(bench):
+    before = bench.done(commands.Identify())
+    bench.narrow(max_read=1, max_amplitude=1)
+    assert bench.done(commands.Identify()).max_read == before.max_read
+    assert bench.done(commands.Identify()).max_amplitude == before.max_amplitude
+
+
+def test_a_shape_beyond_the_amplitude_is_neither_configured_nor_used(bench):
+    bench.narrow(max_amplitude=bench.strong[0] - 1)
+    bench.refused(commands.ConfigureShape(9, Polarity.SET, *bench.strong, 0))
+    rows = np.zeros(1, np.uint16)
+    for command in (
+        bench.pulse(SET), outer(OuterMode.COUNT), outer(OuterMode.COINCIDENCE), verify(SET),
+        commands.PulseSparse(rows, rows, np.ones(1, np.int8), SET, RESET),
+    ):  # fmt: skip
+        assert "narrowed" in bench.refused(command)
+    bench.done(bench.pulse(WEAK))
+    bench.shape(SET, Polarity.SET, bench.weak)
+    bench.done(bench.pulse(SET))
+
+
+@pytest.mark.parametrize(("limit", "column"), [("max_form_amplitude", 0), ("max_form_width", 1)])
+def test_forming_has_limits_of_its_own(bench, limit, column):
+    form = commands.Form(WHOLE, Ramp(FORM, FORM, 0), 1, 100, 0, 0)
+    bench.narrow(max_amplitude=1, max_width=1)
+    bench.done(form)
+    level = bench.levels[Polarity.FORM][-1]
+    bench.narrow(**{limit: level[column] - 1})
+    bench.refused(form)
+    bench.refused(commands.ConfigureShape(9, Polarity.FORM, *level, 0))
+
+
+def test_a_width_beyond_its_limit_is_refused(bench):
+    bench.narrow(max_width=bench.strong[1] - 1)
+    bench.refused(bench.pulse(SET))
+    bench.refused(commands.ConfigureShape(9, Polarity.SET, *bench.strong, 0))
+
+
+def test_readings_stop_until_their_voltage_is_within_the_limit(bench):
+    voltage = bench.board._codes.nominal_read
+    bench.narrow(max_read=voltage - 1)
+    line = np.zeros(2, np.int16)
+    reading = (
+        commands.Read(WHOLE, 0, 4, 0), commands.Vmm(WHOLE, ONE[:1], 4, 0), commands.VmmT(WHOLE, ONE[:1], 4, 0),
+        verify(WEAK), commands.Form(WHOLE, Ramp(FORM, FORM, 0), 1, 100, 0, 0),
+    )  # fmt: skip
+    for command in reading:
+        bench.refused(command)
+    bench.refused(commands.Measure(WHOLE, line + np.int16(voltage), line, 0, 4, 0))
+    bench.refused(commands.ConfigureRead(voltage, 4, 1, HalfSelect.GROUNDED))
+    bench.done(commands.ConfigureRead(voltage - 1, 4, 1, HalfSelect.GROUNDED))
+    for command in reading:
+        bench.done(command)
+
+
+def test_no_cell_gets_more_pulses_than_its_budget(bench):
+    bench.done(bench.pulse(SET, 3 * ONE))
+    bench.narrow(max_pulses=5)
+    at = np.array([0, 0], np.uint16)
+    for command in (
+        bench.pulse(SET, 3 * ONE), verify(WEAK, 3),
+        commands.PulseSparse(at, at, np.array([2, -1], np.int8), SET, RESET),
+        commands.Form(WHOLE, Ramp(FORM, FORM, 0), 3, 100, 0, 0),
+    ):  # fmt: skip
+        bench.refused(command)
+    bench.done(bench.pulse(SET, -2 * ONE))
+    bench.refused(outer(OuterMode.COUNT))
+    bench.done(bench.pulse(SET, 0 * ONE))
+    bench.done(commands.Read(WHOLE, 0, 4, 0))
+    assert (bench.done(commands.Counters(WHOLE)).counts == 5).all()
