@@ -77,7 +77,7 @@ def _convert(a: "AnalogArray") -> None:
     ]
     at, scans = Signal(range(max(len(channels), 2))), Signal(MAX_AVERAGES_LOG2 + 1)
     m.d.comb += adcs.channels.payload.eq(Array([Const(channel, 4) for channel in channels])[at])
-    with m.State("SENSE"):
+    with m.State("SENSE"), m.If(~a.switching):
         m.d.sync += [at.eq(0), scans.eq(1 << request.averages_log2)]
         m.d.comb += a.sequencer.start.eq(~a.lost)
         m.next = "SETTLING"

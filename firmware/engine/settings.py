@@ -10,7 +10,7 @@ from firmware.port import Operation
 from hwctl.protocol import codes, commands
 from hwctl.protocol.cells import CELL, WORDS_PER_CELL
 from hwctl.protocol.codec import HEADER
-from hwctl.protocol.codes import Answer, Refusal
+from hwctl.protocol.codes import Answer, HalfSelect, Refusal
 from hwctl.protocol.commands import Command
 from hwctl.protocol.packing import DTYPE_CODES
 
@@ -95,11 +95,14 @@ def _configure_shape(e: "Engine") -> None:
 def _configure_read(e: "Engine") -> None:
     m, divider, field = e.m, e.divider, e.unpacked.field
     kind = commands.ConfigureRead
-    voltage = field(kind, "voltage")
+    voltage, asked, able = field(kind, "voltage"), field(kind, "half_select"), e.codes.half_select
+    beyond = voltage > e.codes.max_read
+    if e.parameters.physical:
+        beyond = beyond | ~asked.matches(HalfSelect.GROUNDED, *able)
     with m.State("CONFIGURE READ"):
         m.d.comb += [divider.a.eq(voltage << 8), divider.start.eq(1)]
         m.next = "CONFIGURING READ"
-        with m.If(voltage > e.codes.max_read):
+        with m.If(beyond):
             m.d.comb += divider.start.eq(0)
             e.refuse(Refusal.OVER_LIMIT)
     with m.State("CONFIGURING READ"), m.If(~divider.busy):
@@ -107,6 +110,11 @@ def _configure_read(e: "Engine") -> None:
             e.voltage.eq(divider.quotient), e.tia_range.eq(field(kind, "tia_range")),
             e.settle.eq(field(kind, "settle")),
         ]  # fmt: skip
+        if e.parameters.physical:
+            m.d.sync += e.half_select.eq(asked)
+            if HalfSelect.GROUNDED not in able:  # what a host asks for that says nothing of it
+                with m.If(asked == HalfSelect.GROUNDED):
+                    m.d.sync += e.half_select.eq(able[0])
         m.next = "DONE EMPTY"
 
 

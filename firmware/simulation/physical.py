@@ -15,7 +15,7 @@ from firmware.simulation.chips import AdcChip, DacChip, SwitchChain
 
 
 class Applied(NamedTuple):
-    """What one cell got between two moments at which switches changed."""
+    """What one cell got between two moments at which switches or converters changed."""
 
     row: int
     col: int
@@ -94,7 +94,8 @@ class PhysicalBoard:
 
     def _follow(self) -> None:
         """Note which cells have a voltage across them, and for how long they had."""
-        state = (self._enables, *(tuple(chain.outputs or ()) for chain in self.chains.values()))
+        outputs = (tuple(chain.outputs or ()) for chain in self.chains.values())
+        state = (self._enables, *outputs, *(tuple(dac.codes) for dac in self.dacs.values()))
         if state == self._state:
             if self._since:
                 self._since = {cell: (v, g, n + 1) for cell, (v, g, n) in self._since.items()}

@@ -6,7 +6,7 @@ import numpy as np
 
 from hwctl.devices.chip import Chip
 from hwctl.protocol import codes, replies
-from hwctl.protocol.codes import Feature, Polarity
+from hwctl.protocol.codes import Feature, HalfSelect, Polarity
 
 LONGEST_PULSE = 1e-2  # s
 SETTLE = 1e-6  # s of one conversion, until CONFIGURE_READ
@@ -27,6 +27,8 @@ class BoardCodes:
     settle: int
     levels: tuple[tuple[LevelCodes, ...], ...]
     """Of SET, RESET and FORM."""
+    half_select: tuple[HalfSelect, ...] = tuple(HalfSelect)
+    """Bias of unselected lines that the board can have; the first until CONFIGURE_READ."""
 
     @classmethod
     def of(cls, chip: Chip) -> "BoardCodes":
