@@ -138,7 +138,7 @@ def _codes(a: "AnalogArray", train: _Train) -> None:
         a.write("DRIVE CODE", line, a.level.data[:16], "GATE CODE")
         a.write("GATE CODE", a.of_gate(), a.level.data[16:], "FIRE")
         a.write("LINE TO REST", line, 0, "RELEASE")
-    with m.State("RELEASE"):
+    with m.State("RELEASE"), m.If(a.guard.resting):  # after a trip, not before all lines are at ground
         m.d.sync += [a.selected.eq(0), a.forming.eq(0)]
         m.next = "CELL DONE"
         with m.If(train.alone):

@@ -112,7 +112,7 @@ def _emit(a: "AnalogArray") -> None:
     number = Array([Const(one.number, 4) for one in ranges])[a.range]
     total = Array(sums.total)[a.col]
     work, half, left = Signal(SUM_BITS + FACTOR_BITS + 1 + MAX_READ_RANGE), Signal(), Signal(6)
-    with m.State("EMIT"):
+    with m.State("EMIT"), m.If(a.guard.resting):  # after a trip, the row stays until its lines are at ground
         m.d.sync += [work.eq(total * factor), left.eq(FACTOR_BITS + request.averages_log2 - number), half.eq(0)]
         m.next = "SCALE"
     with m.State("SCALE"):

@@ -41,6 +41,8 @@ class Bench:
                 await ctx.tick()
                 pins = {name: ctx.get(getattr(array, name)) for name in outputs_of(self.board)}
                 ctx.set(array.adc_sdo, self.physical.see(pins))
+                levels = array.guard.levels
+                assert not ctx.get(array.switching & (levels.gate | ~levels.ground)), "a pattern is not there yet"
                 self.clock += 1
                 self.words += (pins["dac_sync_n"] & ~before) != 0  # of each word a select rises
                 before = pins["dac_sync_n"]

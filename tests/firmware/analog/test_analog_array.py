@@ -121,6 +121,22 @@ def test_a_region_gets_its_counts_each_cell_its_own(board):
     assert kept["rows"] == 3
 
 
+def test_no_gate_is_on_before_slow_switches_have_their_patterns(tmp_path):
+    slow = {**FAST, **{f"switches.{n}.shift_hz": 1e6 for n in range(5)}}
+    board = loaded(TRANSISTORS, slow, tmp_path)
+    bench, region = Bench(board, conductances(board)), {"row0": 3, "row1": 5, "col0": 1, "col1": 2}
+
+    async def script(b):
+        await b.ask(Operation.COUNTS, [1, 1], **region)
+        for polarity in (Polarity.SET, Polarity.RESET):
+            await b.ask(Operation.DRIVES, [9, 9], polarity=int(polarity), **region)
+        await b.ask(Operation.PULSE, **region)
+        assert [(one.row, one.col) for one in b.pulses()] == [(3, 1), (4, 1)]
+        await b.read((3, 4), (0, 4))  # `Bench` looks at every clock
+
+    bench.run(script)
+
+
 def test_a_cell_whose_budget_is_spent_gets_no_pulse_and_the_trip_is_named(board, tmp_path):
     few = {**FAST, "limits.pulses_per_cell": 3}
     bench = Bench(loaded(TRANSISTORS, few, tmp_path), conductances(board))
@@ -163,6 +179,31 @@ def test_safe_cuts_a_pulse_and_leaves_every_line_at_ground(board):
         assert b.ctx.get(b.array.port.spent.set_pulses) == 1
 
     bench.run(script)
+
+
+def test_safe_in_a_reading_leaves_no_reading_and_every_line_at_ground(board):
+    bench, found = Bench(board, conductances(board)), []
+
+    async def script(b):
+        b.ctx.set(b.array.port.request, {
+            "operation": Operation.READ, "row0": 2, "row1": 4, "col1": 2, "voltage": 256, "tia_range": 4,
+        })  # fmt: skip
+        b.ctx.set(b.array.port.start, 1)
+        await b.ctx.tick()
+        b.ctx.set(b.array.port.start, 0)
+        await b.ctx.tick().until(b.array.guard.levels.sense)
+        await b.ctx.tick().repeat(50)
+        b.ctx.set(b.array.safe, 1)
+        b.ctx.set(b.array.port.results.ready, 1)
+        while b.ctx.get(b.array.port.busy):
+            if b.ctx.get(b.array.port.results.valid):
+                found.append(b.ctx.get(b.array.port.results.payload))
+            await b.ctx.tick()
+        assert b.ctx.get(b.array.resting)
+        assert {b.physical.volts(line) for line in board.rows + board.cols} == {0.0}
+
+    bench.run(script)
+    assert found == [NO_READING] * 4
 
 
 def test_words_that_a_physical_cell_has_are_its_counter_and_that_nobody_knows_if_it_is_formed(board):
