@@ -20,9 +20,10 @@ With `narrow` high for one clock, as `start`, it lowers its own limits to those 
 from amaranth.hdl import unsigned
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
 
 from firmware.parameters import LEVEL_BITS, Parameters
-from hwctl.protocol.codes import MAX_AVERAGES_LOG2
+from hwctl.protocol.codes import MAX_AVERAGES_LOG2, HalfSelect
 
 
 class Operation(enum.Enum, shape=unsigned(4)):
@@ -78,6 +79,8 @@ class LimitsLayout(data.Struct):
 def request_layout(parameters: Parameters) -> data.StructLayout:
     """Return the fields of a request; what an operation does not name is not looked at."""
     row, col = unsigned(parameters.row_bits), unsigned(parameters.col_bits)
+    # Gateware emulates nothing that happens on unselected lines.
+    of_physical = {"half_select": unsigned(bits_for(max(HalfSelect)))} if parameters.physical else {}
     return data.StructLayout(
         {
             "operation": Operation,
@@ -105,6 +108,7 @@ def request_layout(parameters: Parameters) -> data.StructLayout:
             "slots": unsigned(6),
             "seed": unsigned(32),
             "event": unsigned(32),
+            **of_physical,
         }
     )
 

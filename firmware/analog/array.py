@@ -26,7 +26,7 @@ from firmware.analog.switches import Switches
 from firmware.parameters import Parameters
 from firmware.port import ArrayPort, Operation
 from hwctl.protocol.cells import CELL
-from hwctl.protocol.codes import CellFlag
+from hwctl.protocol.codes import CellFlag, HalfSelect
 
 COUNT_WORD = CELL.fields["count"][1] // 2
 FLAGS_WORD = CELL.fields["flags"][1] // 2
@@ -88,6 +88,10 @@ class AnalogArray(wiring.Component):
         self.lost = Signal()  # the guard went to rest while the request ran
         self.range = Signal(range(max(len(self.board.codes.ranges), 2)))
         self.request = Signal.like(self.port.request)
+        self.scheme = self.request.half_select
+        self.biased = Signal()  # unselected lines have a bias while a cell is pulsed
+        self.m.d.comb += self.biased.eq((self.scheme != HalfSelect.GROUNDED) if self.passive else 0)
+        self.switching = Signal()  # patterns are on their way to switches
         self.at = Signal(range(max(self.cells, 2)))  # number of the cell at hand
         self.m.d.comb += self.at.eq(self.row * p.cols + self.col)
         self.channel = Signal(range(len(self.board.lines)))
@@ -126,6 +130,11 @@ class AnalogArray(wiring.Component):
         self.counter, self.count_up = counters.read_port(), counters.write_port()
 
     @property
+    def passive(self) -> bool:
+        """Whether no transistors select."""
+        return not self.board.gates
+
+    @property
     def cells(self) -> int:
         """Cells of the array."""
         return self.parameters.rows * self.parameters.cols
@@ -140,7 +149,9 @@ class AnalogArray(wiring.Component):
         of_row = [self.selected & Mux(self.whole, in_region[n], self.row == n) for n in every_row]
         of_col = [pulsed & (self.col == n) for n in every_col]
         driven_row, driven_col = self.is_reading | (self.side == Side.ROW), self.side == Side.COL
-        rows, cols = [one & driven_row for one in of_row], [one & driven_col for one in of_col]
+        bias = pulsed & self.biased
+        rows = [Mux(self.row == n, of_row[n] & driven_row, bias) for n in every_row]
+        cols = [Mux(self.col == n, of_col[n] & driven_col, bias) for n in every_col]
         sensed = [self.selected & self.is_reading & (request.col0 <= n) & (n < request.col1) for n in every_col]
         selection = Selection(
             rows, cols, sensed, gates=of_row if board.gates else [],
@@ -149,17 +160,21 @@ class AnalogArray(wiring.Component):
             grounded_cols=[~cols[n] & ~sensed[n] & (~pulsed | driven_col | of_col[n]) for n in every_col],
         )  # fmt: skip
         enabled = {
-            "row": levels.drive_row, "col": levels.drive_col, "gate": levels.gate, "sense": levels.sense,
-            "ground": ~levels.ground,
+            "row": levels.drive_row | levels.bias, "col": levels.drive_col | levels.bias,
+            "line": levels.drive_row | levels.drive_col | levels.bias,
+            "gate": levels.gate, "sense": levels.sense, "ground": ~levels.ground,
         }  # fmt: skip
+        busy = []
         for n, chain in enumerate(board.chains.values()):
             switches = Switches(chain.outputs, chain.half_period, board.rest_pattern(chain.name))
             m.submodules[f"chain_{chain.name}"] = switches
+            busy.append(switches.busy)
             m.d.comb += [
                 switches.pattern.eq(Cat(pattern(board, chain, selection))),
                 self.shcp[n].eq(switches.shcp), self.ds[n].eq(switches.ds), self.stcp[n].eq(switches.stcp),
                 self.enable_n[n].eq(~enabled[kind_of(board, chain)]),
             ]  # fmt: skip
+        m.d.comb += self.switching.eq(Cat(busy).any())
 
     def _wires(self) -> None:
         m, guard, port = self.m, self.guard, self.port
@@ -174,6 +189,7 @@ class AnalogArray(wiring.Component):
             self.adc_sclk.eq(self.adcs.sclk), self.adc_sdi.eq(self.adcs.sdi), self.adc_cs_n.eq(self.adcs.cs_n),
             self.adcs.sdo.eq(self.adc_sdo),
             self.sequencer.side.eq(self.side), self.sequencer.sense.eq(self.is_reading), self.sequencer.pulses.eq(1),
+            self.sequencer.bias.eq(self.biased),
             self.range_pins.eq(Array([Const(one.pins, 8) for one in self.board.codes.ranges])[self.range]),
             self.rest.addr.eq(self.channel),
         ]  # fmt: skip

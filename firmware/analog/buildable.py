@@ -8,10 +8,6 @@ from firmware.errors import BoardFileError
 
 def check_buildable(board: BoardFile) -> None:
     """Raise BoardFileError where `AnalogArray` cannot drive a board. To be asked before one is made."""
-    if board.cell != "1t1r":
-        raise BoardFileError(
-            f"{board.name}: a {board.cell} array needs half-select voltages, which this gateware has not yet"
-        )
     for chain in board.chains.values():
         kind_of(board, chain)
     if board.timed_by != "enable":

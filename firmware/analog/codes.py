@@ -13,7 +13,7 @@ from firmware.analog.transfer import exact, ticks_down, ticks_up
 from firmware.analog.wiring import Line
 from hwctl.devices.chip import Scales
 from hwctl.devices.identity import BoardCodes
-from hwctl.protocol.codes import Polarity
+from hwctl.protocol.codes import HalfSelect, Polarity
 
 if TYPE_CHECKING:
     from firmware.analog.boardfile import BoardFile
@@ -77,6 +77,7 @@ class BoardFileCodes:
     rest_clocks: int
     levels: tuple[tuple[PulseLevel, ...], tuple[PulseLevel, ...], tuple[PulseLevel, ...]]
     """Of SET, RESET and FORM."""
+    half_select: tuple[HalfSelect, ...]
 
     @classmethod
     def of(cls, board: "BoardFile") -> "BoardFileCodes":
@@ -113,6 +114,7 @@ class BoardFileCodes:
             framing_errors=board.watchdog.framing_errors,
             rest_clocks=board.watchdog.rest_clocks,
             levels=(board.levels(Polarity.SET), board.levels(Polarity.RESET), board.levels(Polarity.FORM)),
+            half_select=board.half_select,
         )
 
     @property
@@ -134,6 +136,7 @@ class BoardFileCodes:
             settle=max(self.sense_settle),
             levels=tuple(tuple(level.codes for level in levels) for levels in self.levels),
             tia_ranges=tuple(one.number for one in self.ranges),
+            half_select=self.half_select,
         )
 
     @property

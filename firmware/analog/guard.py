@@ -9,8 +9,9 @@ wishes come:
 - no pulse is longer than its limit, and between two of them lines are at ground for `gap` clocks;
 - drivers of rows and of columns are never on together, nor a driver together with a path to ground of its line, and
   between the one and the other are `dead` clocks;
-- after a trip, or with `safe`, drivers are off in the next clock and everything is at rest within `rest_clocks`, and
-  stays there until `safe` has ended and the trip was acknowledged.
+- lines that are not selected have a bias exactly as long as one of the drivers is on: cells never see bias alone;
+- after a trip, or with `safe`, drivers and bias are off in the next clock and everything is at rest within
+  `rest_clocks`, and stays there until `safe` has ended and the trip was acknowledged.
 
 A trip is latched. Once it is acknowledged, wishes count again as soon as they are at rest themselves.
 """
@@ -194,26 +195,33 @@ class Guard(wiring.Component):
 
     def _conflicts(self) -> None:
         wish, levels = self.wish, self.levels
+        changed = Cat(wish[name] != levels[name] for name in ("sense", "drive_row", "bias")).any()
         to_ground = wish.ground | (wish.drive_row & wish.return_row) | (wish.drive_col & wish.return_col)
         self.conflict = (
             (wish.drive_row & wish.drive_col)
             | (self.wanted & to_ground)
+            | (wish.bias & (wish.sense | ~self.wanted))
             | (wish.sense & (wish.ground | wish.drive_col | wish.return_col))
-            # What is driven must not become another kind, nor the other side, in the middle.
-            | (self.driving & self.wanted & ((wish.sense != levels.sense) | (wish.drive_row != levels.drive_row)))
+            # What is driven must not become another kind, the other side, nor with another bias, in the middle.
+            | (self.driving & self.wanted & changed)
         )
 
     def _order(self) -> None:
-        """Keep drivers and ground apart, and pulses from each other."""
+        """Keep drivers and ground apart, and pulses from each other.
+
+        Bias drives lines of both sides, as long as a driver is on: while `return_*` has the selected line of the
+        other side at ground, but not `ground`, from which the driver is kept apart.
+        """
         m, p, wish, levels = self.m, self.parameters, self.wish, self.levels
         early = []
         for side, apart, opened in zip(SIDES, self.apart, self.opened, strict=True):
             driver, back = levels[f"drive_{side}"], levels[f"return_{side}"]
+            driven = driver | levels.bias
             self._count(apart, levels.ground | back, p.dead)
-            self._count(opened, driver, p.dead)
+            self._count(opened, driven, p.dead)
             grounds = (wish.ground & ~levels.ground) | (wish[f"return_{side}"] & ~back)
             early.append(wish[f"drive_{side}"] & ~driver & (levels.ground | back | (apart + 1 < p.dead)))
-            early.append(grounds & (driver | (opened + 1 < p.dead)))
+            early.append(grounds & (driven | (opened + 1 < p.dead)))
         with m.If(self.driving):
             m.d.sync += self.grounded.eq(0)
         with m.Elif(levels.ground & (self.grounded < p.gap)):
@@ -272,7 +280,7 @@ class Guard(wiring.Component):
             with m.If(down < p.dead + p.gate_after):
                 m.d.sync += down.eq(down + 1)
             with m.If(down >= p.dead):
-                m.d.sync += [levels.ground.eq(1), levels.return_row.eq(0), levels.return_col.eq(0), levels.bias.eq(0)]
+                m.d.sync += [levels.ground.eq(1), levels.return_row.eq(0), levels.return_col.eq(0)]
             with m.If(down == p.dead + p.gate_after):
                 m.d.sync += levels.gate.eq(0)
             with m.If(self.resting & self.acknowledge):
@@ -282,7 +290,7 @@ class Guard(wiring.Component):
                 m.d.sync += self.running.eq(1)
 
     def _no_driver(self) -> Iterator[object]:
-        for name in ("drive_row", "drive_col", "sense"):
+        for name in ("drive_row", "drive_col", "bias", "sense"):
             yield self.levels[name].eq(0)
 
     @staticmethod

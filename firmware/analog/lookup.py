@@ -8,7 +8,7 @@ from firmware.analog.boardfile import BoardFile
 from firmware.analog.dac import Output
 from firmware.analog.wiring import Chain, Channel
 from firmware.errors import BoardFileError
-from hwctl.protocol.codes import MAX_LEVELS, Polarity
+from hwctl.protocol.codes import MAX_LEVELS, HalfSelect, Polarity
 
 
 @dataclass(frozen=True)
@@ -16,9 +16,9 @@ class Selection:
     """Signals that say which lines take part: each True or 1 for a line."""
 
     rows: list[Value]
-    """Driven rows."""
+    """Driven rows, those that have a bias among them."""
     cols: list[Value]
-    """Driven columns."""
+    """Driven columns, likewise."""
     sensed: list[Value]
     """Sensed columns."""
     gates: list[Value]
@@ -38,6 +38,19 @@ def levels_of(board: BoardFile) -> list[int]:
     for polarity in Polarity:
         for number, level in enumerate(board.levels(polarity)):
             found[polarity * MAX_LEVELS + number] = level.amplitude_code | level.gate_steps << 16
+    return found
+
+
+def biases_of(board: BoardFile) -> list[int]:
+    """Return steps of unselected lines of the driven side, and of the other side (16 bits higher), as of half-select.
+
+    By polarity * MAX_LEVELS + level as `levels_of` has them, of V/2 and then of V/3.
+    """
+    found = []
+    for scheme in (HalfSelect.V_HALF, HalfSelect.V_THIRD):
+        for polarity in Polarity:
+            biases = [level.unselected(scheme) for level in board.levels(polarity)]
+            found += [driven | other << 16 for driven, other in biases] + [0] * (MAX_LEVELS - len(biases))
     return found
 
 
@@ -70,7 +83,7 @@ def _put(closed: dict[int, Value], chain: Chain, channel: Channel | None, value:
 
 
 def kind_of(board: BoardFile, chain: Chain) -> str:
-    """Return what a chain's enable stands for: row, col, gate, sense or ground.
+    """Return what a chain's enable stands for: row, col, line (rows and columns), gate, sense or ground.
 
     Raises BoardFileError where it holds switches of several kinds, which are enabled at different times.
     """
@@ -79,6 +92,8 @@ def kind_of(board: BoardFile, chain: Chain) -> str:
         for key, channel in (("drive", line.drive), ("sense", line.sense), ("ground", line.ground)):
             if channel is not None and channel.part == chain.name:
                 kinds.add(line.side if key == "drive" else "gate" if line.side == "gate" else key)
+    if kinds == {"row", "col"}:
+        return "line"
     if len(kinds) != 1:
         held = " and ".join(sorted(kinds)) or "no"
         raise BoardFileError(f"switches '{chain.name}' hold {held} switches; give each kind a chain of its own")

@@ -16,7 +16,8 @@ class Side(enum.Enum, shape=unsigned(1)):
 class Levels(data.Struct):
     """Switches that act on many lines at once. `REST` is what every board comes to rest with.
 
-    A line that is selected has its converter, its amplifier or ground; one that is not has its side's rail or ground.
+    A line that is selected has its converter, its amplifier or ground; one that is not has its converter, ground, or
+    is left open.
     """
 
     ground: unsigned(1)
@@ -30,7 +31,7 @@ class Levels(data.Struct):
     sense: unsigned(1)
     """Selected columns to their transimpedance amplifiers."""
     bias: unsigned(1)
-    """Lines that are not selected to their side's rail, as of half-select schemes."""
+    """Lines of both sides that are not selected to their converters, as of half-select schemes: with a driver alone."""
     gate: unsigned(1)
     """Selected gates to their converters; off, all gates are at ground."""
 

@@ -6,6 +6,7 @@ from amaranth.hdl import Mux, Signal, Value
 from amaranth.lib.memory import Memory
 from amaranth.utils import bits_for
 
+from firmware.analog import biasing
 from firmware.analog.outputs import Side
 from firmware.parameters import LEVEL_BITS
 from firmware.port import Operation
@@ -117,18 +118,19 @@ def _region(a: "AnalogArray", train: _Train) -> None:
         m.next = "TRAIN"
         with m.If(a.staged.data == 0):
             m.next = "CELL DONE"
+    end = "LINES" if a.passive else "IDLE"
     with m.State("CELL DONE"):
-        a.step("CELL LOOKED UP", "IDLE")
+        a.step("CELL LOOKED UP", end)
         with m.If(a.col + 1 == request.col1):
             m.d.sync += a.port.rows_done.eq(a.port.rows_done + 1)
             with m.If(a.port.stop):
-                m.next = "IDLE"
+                m.next = end
         with m.If(a.lost):
-            m.next = "IDLE"
+            m.next = end
 
 
 def _codes(a: "AnalogArray", train: _Train) -> None:
-    """Bring the driven line and the gate of a cell to their codes."""
+    """Bring the driven line and the gate of a cell to their codes; of a passive array, all lines."""
     m, board = a.m, a.board
     sides = {polarity: Side.ROW if pulse.side == "row" else Side.COL for polarity, pulse in board.pulses.items()}
     m.d.comb += a.level.addr.eq(train.polarity * MAX_LEVELS + train.level)
@@ -140,22 +142,25 @@ def _codes(a: "AnalogArray", train: _Train) -> None:
         m.d.sync += [a.is_reading.eq(0), a.selected.eq(1), train.stands.eq(0)]
         m.next = "LEVEL"
     with m.State("LEVEL"):
-        m.next = "DRIVE CODE"
-    line = Mux(a.side == Side.ROW, a.of_row(), a.of_col())
-    a.write("DRIVE CODE", line, a.level.data[:16], "GATE CODE" if board.gates else "FIRE")
-    if board.gates:
+        m.next = "LINES" if a.passive else "DRIVE CODE"
+    if a.passive:
+        biasing.states(a, train.polarity, train.level)
+    else:
+        line = Mux(a.side == Side.ROW, a.of_row(), a.of_col())
+        a.write("DRIVE CODE", line, a.level.data[:16], "GATE CODE")
         a.write("GATE CODE", a.of_gate(), a.level.data[16:], "FIRE")
-    a.write("LINE TO REST", line, 0, "RELEASE")
-    with m.State("RELEASE"):
+        a.write("LINE TO REST", line, 0, "RELEASE")
+    with m.State("RELEASE"), m.If(a.guard.resting):  # after a trip, not before all lines are at ground
         m.d.sync += [a.selected.eq(0), a.forming.eq(0)]
         m.next = "CELL DONE"
         with m.If(train.alone):
-            m.next = "IDLE"
+            m.next = "LINES" if a.passive else "IDLE"
 
 
 def _fire(a: "AnalogArray", train: _Train) -> None:
     """Pulse once, count, and again, no sooner than so many pulses a second allow, and within the cell's budget."""
-    m, sequencer, codes, spent = a.m, a.sequencer, a.board.codes, a.port.spent
+    m, sequencer, spent = a.m, a.sequencer, a.port.spent
+    fired = "RELEASE" if a.passive else "LINE TO REST"
     m.d.comb += [
         sequencer.width.eq(Mux(a.is_reading, a.settle, train.width)),
         a.count_up.data.eq(a.counter.data + 1),
@@ -163,11 +168,11 @@ def _fire(a: "AnalogArray", train: _Train) -> None:
     ]
     with m.State("FIRE"):
         with m.If((train.left == 0) | a.lost):
-            m.next = "LINE TO REST"
+            m.next = fired
         with m.Elif(a.counter.data >= a.budget):
             m.d.comb += a.blocked.eq(Trip.BUDGET)
-            m.next = "LINE TO REST"
-        with m.Elif(a.may_pulse):
+            m.next = fired
+        with m.Elif(a.may_pulse & ~a.switching):
             m.d.comb += sequencer.start.eq(1)
             m.next = "PULSING"
     with m.State("PULSING"):

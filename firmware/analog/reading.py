@@ -87,7 +87,7 @@ def _convert(a: "AnalogArray") -> None:
     ]
     at, scans = Signal(range(max(len(channels), 2))), Signal(MAX_AVERAGES_LOG2 + 1)
     m.d.comb += adcs.channels.payload.eq(Array([Const(channel, 4) for channel in channels])[at])
-    with m.State("SENSE"):
+    with m.State("SENSE"), m.If(~a.switching):
         m.d.sync += [at.eq(0), scans.eq(1 << request.averages_log2)]
         m.d.comb += a.sequencer.start.eq(~a.lost)
         m.next = "SETTLING"
@@ -134,7 +134,7 @@ def _emit(a: "AnalogArray") -> None:
     move = [
         ahead.eq(ahead + 1), product.eq(Array(sums.total)[ahead] * factor), work.eq(((product >> shift) + 1) >> 1),
     ]  # fmt: skip
-    with m.State("EMIT"):
+    with m.State("EMIT"), m.If(a.guard.resting):  # after a trip, the row stays until its lines are at ground
         m.d.sync += ahead.eq(a.col)
         m.next = "PRODUCT"
     for state, then in (("PRODUCT", "SCALE"), ("SCALE", "RESULT")):

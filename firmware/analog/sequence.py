@@ -3,7 +3,8 @@
     lines at ground - switches settle - gate on - converters settle, lines still at ground - ground opens -
     connect: the pulse, or what is sensed - 0 V: the driver opens, lines to ground - gate off - discharge - release
 
-Between a driver and a path to ground stand `dead` clocks on either side. The guard checks what comes from here.
+Bias of lines that are not selected comes and goes in the clocks in which the driver does. Between a driver and a path
+to ground stand `dead` clocks on either side. The guard checks what comes from here.
 """
 
 from dataclasses import dataclass
@@ -48,10 +49,10 @@ OWN = 2
 class Sequencer(wiring.Component):
     """`start` begins when not `busy`: `pulses` of `width` clocks by the driver of `side`, or one reading if `sense`.
 
-    The inputs stand still while busy; switches and codes are as they shall be. Amplifiers settle for `width` clocks of
-    a reading; from then on `sensing` is high, until `sensed`. `fired` is high for one clock as each pulse begins.
-    `stop` ends it behind the pulse that it is at. `again`: the switches that select stand as they did before. Where the
-    guard goes to rest, this is reset.
+    `bias`: pulses with it. The inputs stand still while busy; switches and codes are as they shall be. Amplifiers
+    settle for `width` clocks of a reading; from then on `sensing` is high, until `sensed`. `fired` is high for one
+    clock as each pulse begins. `stop` ends it behind the pulse that it is at. `again`: the switches that select stand
+    as they did before. Where the guard goes to rest, this is reset.
     """
 
     def __init__(self, times: Times) -> None:
@@ -118,7 +119,7 @@ class Sequencer(wiring.Component):
             m.next = "CONVERTERS"
         with m.State("CONVERTERS"), m.If(self._over):
             m.d.sync += [
-                wish.ground.eq(0), wish.bias.eq(self.bias), wish.sense.eq(self.sense),
+                wish.ground.eq(0), wish.sense.eq(self.sense),
                 wish.return_row.eq(~self.sense & (self.side == Side.COL)),
                 wish.return_col.eq(~self.sense & (self.side == Side.ROW)),
             ]  # fmt: skip
@@ -129,14 +130,14 @@ class Sequencer(wiring.Component):
         m, times, wish = self.m, self.times, self.wish
         row = self.sense | (self.side == Side.ROW)
         with m.State("OPEN"), m.If(self._over):
-            m.d.sync += [wish.drive_row.eq(row), wish.drive_col.eq(~row)]
+            m.d.sync += [wish.drive_row.eq(row), wish.drive_col.eq(~row), wish.bias.eq(self.bias & ~self.sense)]
             m.d.comb += self.fired.eq(~self.sense)
             self._for(self.width)
             m.next = "DRIVEN"
         with m.State("DRIVEN"), m.If(self._over):
             m.d.comb += self.sensing.eq(self.sense)
             with m.If(~self.sense | self.sensed):
-                m.d.sync += [wish.drive_row.eq(0), wish.drive_col.eq(0), wish.sense.eq(0)]
+                m.d.sync += [wish.drive_row.eq(0), wish.drive_col.eq(0), wish.bias.eq(0), wish.sense.eq(0)]
                 self._for(times.dead)
                 m.next = "CLOSE"
 
@@ -144,7 +145,7 @@ class Sequencer(wiring.Component):
         m, times, wish = self.m, self.times, self.wish
         with m.State("CLOSE"), m.If(self._over):
             m.d.sync += [
-                wish.ground.eq(1), wish.return_row.eq(0), wish.return_col.eq(0), wish.bias.eq(0),
+                wish.ground.eq(1), wish.return_row.eq(0), wish.return_col.eq(0),
                 self.left.eq(Mux(self.stop, 0, self.left - 1)),
             ]  # fmt: skip
             self._for(1)

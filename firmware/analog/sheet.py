@@ -9,7 +9,7 @@ from firmware.analog.wiring import Adc, Dac, Line
 from hwctl.protocol.codes import HalfSelect
 
 _OTHER = {"row": "col", "col": "row"}
-_NAMES = {"row": "rows", "col": "columns"}
+_NAMES = {"row": "row", "col": "column"}
 
 
 def text(board: BoardFile) -> str:
@@ -117,11 +117,18 @@ def limit_codes(board: BoardFile) -> dict[str, int]:
 
 def _levels(board: BoardFile) -> Iterator[str]:
     for pulse in board.pulses.values():
-        other = _NAMES[_OTHER[pulse.side]]
-        yield f"{pulse.polarity.name}: {_NAMES[pulse.side]} driven, {other} grounded; DAC codes are those of line 0"
+        yield (
+            f"{pulse.polarity.name}: the cell's {_NAMES[pulse.side]} is driven, its {_NAMES[_OTHER[pulse.side]]} "
+            f"grounded; DAC codes are those of line 0{'; unselected lines have steps' if _biases(board) else ''}"
+        )
         head = ["level", "V", "steps", "DAC", "us", "ticks"]
         head += ["gate V", "gate steps", "gate DAC"] if board.gates else []
+        head += [f"{scheme.name} {name}s" for scheme in _biases(board) for name in _NAMES.values()]
         yield from _columns(head, [_level(board, pulse, n) for n in range(len(pulse.levels))])
+
+
+def _biases(board: BoardFile) -> list[HalfSelect]:
+    return [scheme for scheme in board.half_select if scheme != HalfSelect.GROUNDED]
 
 
 def _level(board: BoardFile, pulse: Pulse, n: int) -> list[object]:
@@ -132,6 +139,9 @@ def _level(board: BoardFile, pulse: Pulse, n: int) -> list[object]:
     ]  # fmt: skip
     if board.gates:
         row += [f"{level.gate:g}", level.gate_steps, board.gates[0].transfer.code_at(level.gate_steps)]
+    for scheme in _biases(board):
+        driven, other = level.unselected(scheme)
+        row += (driven, other) if pulse.side == "row" else (other, driven)
     return row
 
 

@@ -24,7 +24,7 @@ from firmware.port import ArrayPort, Operation
 from hwctl.devices.identity import BoardCodes
 from hwctl.protocol import commands
 from hwctl.protocol.codec import HEADER
-from hwctl.protocol.codes import Answer, Refusal
+from hwctl.protocol.codes import Answer, HalfSelect, Refusal
 from hwctl.protocol.commands import Command
 
 SECTIONS = 5  # arrays of a VERIFIED reply, which grow side by side
@@ -103,6 +103,8 @@ class Engine(wiring.Component):
         self.key = Signal(64, init=self.initial_key)
         self.voltage = Signal(16, init=256)  # relative to nominal
         self.tia_range = Signal(4, init=self.codes.read_range)  # as configured
+        # Bias of unselected lines; at first as the board has it.
+        self.half_select = Signal(range(max(HalfSelect) + 1), init=self.codes.half_select[0])
         self.range = Signal(4)  # of the command at hand
         self.settle = Signal(32, init=self.codes.settle)
         self.pulsed = [Signal(32, name=f"pulsed_{name}") for name in ("set", "reset")]
@@ -162,6 +164,8 @@ class Engine(wiring.Component):
             request.set_width.eq(self.drives[0][:32]), request.set_level.eq(self.drives[0][32:]),
             request.reset_width.eq(self.drives[1][:32]), request.reset_level.eq(self.drives[1][32:]),
         ]  # fmt: skip
+        if self.parameters.physical:
+            m.d.comb += request.half_select.eq(self.half_select)
         self._after_requests(m)
 
     def _after_requests(self, m: Module) -> None:

@@ -11,7 +11,7 @@ from firmware.port import Operation
 from hwctl.protocol import codes, commands
 from hwctl.protocol.cells import CELL, WORDS_PER_CELL
 from hwctl.protocol.codec import HEADER
-from hwctl.protocol.codes import Answer, Refusal
+from hwctl.protocol.codes import Answer, HalfSelect, Refusal
 from hwctl.protocol.commands import Command
 from hwctl.protocol.packing import DTYPE_CODES
 
@@ -98,14 +98,14 @@ def _configure_shape(e: "Engine") -> None:
 def _configure_read(e: "Engine") -> None:
     m, divider, field = e.m, e.divider, e.unpacked.field
     kind = commands.ConfigureRead
-    voltage = field(kind, "voltage")
+    voltage, asked, able = field(kind, "voltage"), field(kind, "half_select"), e.codes.half_select
+    beyond = voltage > (e.limits.max_read if e.parameters.physical else e.codes.max_read)
+    if e.parameters.physical:
+        beyond |= ~asked.matches(HalfSelect.GROUNDED, *able) | e.no_range(field(kind, "tia_range"))
     with m.State("CONFIGURE READ"):
         m.d.comb += [divider.a.eq(voltage << 8), divider.start.eq(1)]
         m.next = "CONFIGURING READ"
-        refused = voltage > (e.limits.max_read if e.parameters.physical else e.codes.max_read)
-        if e.parameters.physical:
-            refused |= e.no_range(field(kind, "tia_range"))
-        with m.If(refused):
+        with m.If(beyond):
             m.d.comb += divider.start.eq(0)
             e.refuse(Refusal.OVER_LIMIT)
     with m.State("CONFIGURING READ"), m.If(~divider.busy):
@@ -115,6 +115,10 @@ def _configure_read(e: "Engine") -> None:
         ]  # fmt: skip
         if e.parameters.physical:
             m.d.sync += e.limits.read.eq(voltage)
+            m.d.sync += e.half_select.eq(asked)
+            if HalfSelect.GROUNDED not in able:  # what a host asks for that says nothing of it
+                with m.If(asked == HalfSelect.GROUNDED):
+                    m.d.sync += e.half_select.eq(able[0])
         m.next = "DONE EMPTY"
 
 

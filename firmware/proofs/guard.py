@@ -7,6 +7,8 @@ k-induction with Yices proves, from any state that keeps the invariants among th
 - codes that leave the guard are within the limits of the build, and so are those of all that is driven;
 - a pulse lasts no longer than its limit, and lines are at ground for `gap` clocks between two;
 - drivers of SET and of RESET are never on together, nor a driver with a path to ground, and `dead` clocks are between;
+- bias is on as long as one of the drivers, or not at all; never with all lines at ground, nor with amplifiers, nor
+  within `dead` clocks of a path to ground; after a trip it is off in the next clock;
 - without a whole frame for `silence` clocks, while a command executes or lines are not at rest, it trips;
 - within `rest_clocks` after a trip, or from `safe` on, everything is at rest, and stays so until both are over.
 """
@@ -15,7 +17,7 @@ import sys
 from pathlib import Path
 
 from amaranth.back import rtlil
-from amaranth.hdl import Assert, Assume, Elaboratable, Module, Mux, ResetSignal, Signal
+from amaranth.hdl import Assert, Assume, Elaboratable, Module, Mux, ResetSignal, Signal, Value
 
 from firmware.analog.bounds import Channel, GuardParameters, Kind
 from firmware.analog.guard import Guard
@@ -122,16 +124,18 @@ class Proof(Elaboratable):
             Assert(~(levels.drive_col & (levels.return_col | levels.sense))),
             Assert(~(levels.sense & (levels.ground | levels.return_col))),
         ]
+        self._bias(driven)
         for n, side in enumerate(("row", "col")):
             driver, path = levels[f"drive_{side}"], levels.ground | levels[f"return_{side}"]
             apart, opened = Signal(8, name=f"apart_{side}"), Signal(8, init=255, name=f"opened_{side}")
             before, path_before = Signal(name=f"driver_before_{side}"), Signal(init=1, name=f"path_before_{side}")
             m.d.sync += [
                 apart.eq(Mux(path, 0, Mux(apart == 255, apart, apart + 1))),
-                opened.eq(Mux(driver, 0, Mux(opened == 255, opened, opened + 1))),
+                opened.eq(Mux(driver | levels.bias, 0, Mux(opened == 255, opened, opened + 1))),
                 before.eq(driver), path_before.eq(path),
             ]  # fmt: skip
             m.d.comb += [
+                Assert(apart <= self.off_ground),
                 Assert(self.guard.apart[n] <= apart),
                 Assert(self.guard.opened[n] <= opened),
                 Assert(~(driver & ~before) | (apart >= p.dead)),
@@ -143,6 +147,21 @@ class Proof(Elaboratable):
                 Assert(self.guard.apart[n] <= p.dead),
                 Assert(self.guard.opened[n] <= p.dead),
             ]
+
+    def _bias(self, driven: Value) -> None:
+        """Look at when lines that are not selected are driven."""
+        m, p, levels = self.m, self.parameters, self.guard.levels
+        self.off_ground = Signal(8)  # clocks since all lines were at ground
+        driven_before, bias_before = Signal(), Signal()
+        m.d.sync += [
+            self.off_ground.eq(Mux(levels.ground, 0, Mux(self.off_ground == 255, 255, self.off_ground + 1))),
+            driven_before.eq(driven), bias_before.eq(levels.bias),
+        ]  # fmt: skip
+        m.d.comb += [
+            Assert(~(levels.bias & (levels.ground | levels.sense | ~driven))),
+            Assert(~(driven & driven_before) | (levels.bias == bias_before)),
+            Assert(~(levels.bias & ~bias_before) | (self.off_ground >= p.dead)),
+        ]
 
     def _widths(self) -> None:
         """Count how long lines are driven, and how long they were at ground before."""
@@ -173,7 +192,7 @@ class Proof(Elaboratable):
         stopped = guard.safe | guard.trips.any()
         m.d.sync += ended.eq(Mux(stopped, Mux(ended == 255, ended, ended + 1), 0))
         with m.If(ended >= 1):
-            m.d.comb += Assert(~(guard.levels.drive_row | guard.levels.drive_col))
+            m.d.comb += Assert(~(guard.levels.drive_row | guard.levels.drive_col | guard.levels.bias))
         with m.If(ended >= p.rest_clocks):
             m.d.comb += Assert(guard.levels.as_value() == Levels.const(REST).as_value())
         was = Signal(16)

@@ -51,11 +51,12 @@ class DacChip:
         self.internal_reference = False
         self._pins = _Select(part.word_bits, part.samples_on)
 
-    def see(self, sync_n: int, sclk: int, sdi: int) -> None:
-        """Look at the pins. Raises ChipError."""
+    def see(self, sync_n: int, sclk: int, sdi: int) -> bool:
+        """Look at the pins; return whether a word came. Raises ChipError."""
         _, _, word = self._pins.edges(sync_n, sclk, sdi)
         if word is not None:
             self.take(word)
+        return word is not None
 
     def take(self, word: int) -> None:
         """Do what a word says. Raises ChipError."""

@@ -71,9 +71,9 @@ class PhysicalBoard:
     def see(self, pins: Mapping[str, int]) -> int:
         """Look at the pins in one clock; return the ADCs' lines. Raises ChipError."""
         self.clock += 1
-        for n, dac in enumerate(self.dacs.values()):
-            dac.see(pins["dac_sync_n"] >> n & 1, pins["dac_sclk"], pins["dac_sdi"])
         changed = False
+        for n, dac in enumerate(self.dacs.values()):
+            changed |= dac.see(pins["dac_sync_n"] >> n & 1, pins["dac_sclk"], pins["dac_sdi"])
         for n, chain in enumerate(self.chains.values()):
             changed |= chain.see(pins["shcp"] >> n & 1, pins["ds"] >> n & 1, pins["stcp"] >> n & 1)
         enables = ~pins["enable_n"] & (1 << len(self.chains)) - 1

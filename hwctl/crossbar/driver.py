@@ -139,7 +139,8 @@ class Crossbar:
     ) -> None:
         """Set the read voltage in V, the time of one conversion in s and the bias of unselected lines.
 
-        Raises LimitError beyond the board's limits.
+        GROUNDED stands for the board's own bias where it cannot have that. Raises LimitError beyond the board's
+        limits, and BoardError with another bias that it cannot have.
         """
         code = self.units.code(
             "read voltage", voltage, self.identity.volts_per_code, self.port.limits.holds.max_read, "V", lowest=1

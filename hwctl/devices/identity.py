@@ -6,7 +6,7 @@ import numpy as np
 
 from hwctl.devices.chip import Chip
 from hwctl.protocol import codes, replies
-from hwctl.protocol.codes import Feature, Polarity
+from hwctl.protocol.codes import Feature, HalfSelect, Polarity
 
 LONGEST_PULSE = 1e-2  # s
 NO_BUDGET = 0xFFFFFFFF  # more pulses than a cell is ever counted
@@ -36,6 +36,8 @@ class BoardCodes:
     """Of SET, RESET and FORM."""
     tia_ranges: tuple[int, ...] = tuple(range(codes.MAX_TIA_RANGE + 1))
     """Most sensitive first."""
+    half_select: tuple[HalfSelect, ...] = tuple(HalfSelect)
+    """Bias of unselected lines that the board can have; the first until CONFIGURE_READ."""
 
     @property
     def read_range(self) -> int:

@@ -150,6 +150,7 @@ class HalfSelect(IntEnum):
     """Bias of the lines that a pulse does not select."""
 
     GROUNDED = 0
+    """Where a board cannot have that: the bias that it has at power-up. No board refuses it."""
     V_HALF = 1
     V_THIRD = 2
 

@@ -2,112 +2,16 @@
 
 import numpy as np
 import pytest
-from amaranth.sim import Simulator
-from board_files import PASSIVE, TRANSISTORS, loaded
+from analog_bench import FAST, Bench, conductances
+from board_files import TRANSISTORS, loaded
 
-from firmware.analog.array import AnalogArray
-from firmware.analog.boardfile import BoardFile
-from firmware.analog.buildable import check_buildable
-from firmware.analog.pins import outputs_of
-from firmware.errors import BoardFileError
-from firmware.parameters import Parameters
 from firmware.port import Operation
-from firmware.simulation.physical import PhysicalBoard
 from hwctl.protocol.codes import NO_CURRENT, NO_READING, CellFlag, Polarity, Trip
-
-FAST = {
-    "times.discharge_s": 100e-9,
-    "limits.pulses_per_cell_per_s": 1e6, "absolute.pulses_per_cell_per_s": 1e6,
-}  # fmt: skip
-
-
-def parameters_of(board):
-    return Parameters(
-        rows=len(board.rows), cols=len(board.cols), physical=True, transposed=False, outer=False, receive_budget=2048,
-        reply_budget=2048, largest_frame=2048,
-    )  # fmt: skip
-
-
-class Bench:
-    """A front end, the parts around it, and an engine by hand."""
-
-    def __init__(self, board, g):
-        self.board, self.parameters = board, parameters_of(board)
-        self.array, self.physical = AnalogArray(board, self.parameters), PhysicalBoard(board, g)
-        self.conversions = 0
-
-    def run(self, script):
-        array = self.array
-
-        async def look(ctx):
-            while True:
-                await ctx.tick()
-                pins = {name: ctx.get(getattr(array, name)) for name in outputs_of(self.board)}
-                ctx.set(array.adc_sdo, self.physical.see(pins))
-
-        async def power_up(ctx):
-            self.ctx = ctx
-            ctx.set(array.heard, 1)
-            await ctx.tick().until(array.guard.running)
-            await script(self)
-
-        simulator = Simulator(array)
-        simulator.add_clock(1 / self.board.clock)
-        simulator.add_testbench(look, background=True)
-        simulator.add_testbench(power_up)
-        simulator.run()
-
-    async def ask(self, operation, elements=(), results=0, **fields):
-        """Ask for an operation; return its results."""
-        ctx, port = self.ctx, self.array.port
-        request = {"row1": 1, "col1": 1, "voltage": 256, "tia_range": 4, "words": 1, **fields}
-        ctx.set(port.request, {"operation": operation, **request})
-        ctx.set(port.start, 1)
-        await ctx.tick()
-        ctx.set(port.start, 0)
-        found, left = [], list(elements)
-        ctx.set(port.results.ready, 1)
-        while ctx.get(port.busy) or left:
-            ctx.set(port.elements.valid, bool(left))
-            ctx.set(port.elements.payload, left[0] if left else 0)
-            taken = left and ctx.get(port.elements.ready)
-            if ctx.get(port.results.valid):
-                found.append(ctx.get(port.results.payload))
-            await ctx.tick()
-            if taken:
-                left.pop(0)
-        ctx.set(port.elements.valid, 0)
-        assert len(found) == results
-        return found
-
-    async def pulse_cell(self, row, col, count, level, width):
-        await self.ask(
-            Operation.PULSE_CELL, row0=row, row1=row + 1, col0=col, col1=col + 1, count=count & 0xFF,
-            set_level=level, reset_level=level, set_width=width, reset_width=width,
-        )  # fmt: skip
-
-    async def read(self, rows, cols, **fields):
-        (row0, row1), (col0, col1) = rows, cols
-        shape = row1 - row0, col1 - col0
-        found = await self.ask(
-            Operation.READ, results=shape[0] * shape[1], row0=row0, row1=row1, col0=col0, col1=col1, **fields
-        )
-        return np.array(found).reshape(shape)
-
-    def pulses(self):
-        """Return what cells got beyond what a reading gives, and forget it."""
-        found, self.physical.applied = self.physical.applied, []
-        most = self.board.sense.read + 1e-9
-        return [one for one in found if abs(one.volts) > most]
 
 
 @pytest.fixture
 def board(tmp_path):
     return loaded(TRANSISTORS, FAST, tmp_path)
-
-
-def conductances(board, seed=0):
-    return np.random.default_rng(seed).uniform(5e-6, 40e-6, (len(board.rows), len(board.cols)))
 
 
 @pytest.mark.parametrize("polarity", [Polarity.SET, Polarity.RESET])
@@ -217,6 +121,22 @@ def test_a_region_gets_its_counts_each_cell_its_own(board):
     assert kept["rows"] == 3
 
 
+def test_no_gate_is_on_before_slow_switches_have_their_patterns(tmp_path):
+    slow = {**FAST, **{f"switches.{n}.shift_hz": 1e6 for n in range(5)}}
+    board = loaded(TRANSISTORS, slow, tmp_path)
+    bench, region = Bench(board, conductances(board)), {"row0": 3, "row1": 5, "col0": 1, "col1": 2}
+
+    async def script(b):
+        await b.ask(Operation.COUNTS, [1, 1], **region)
+        for polarity in (Polarity.SET, Polarity.RESET):
+            await b.ask(Operation.DRIVES, [9, 9], polarity=int(polarity), **region)
+        await b.ask(Operation.PULSE, **region)
+        assert [(one.row, one.col) for one in b.pulses()] == [(3, 1), (4, 1)]
+        await b.read((3, 4), (0, 4))  # `Bench` looks at every clock
+
+    bench.run(script)
+
+
 def test_a_cell_whose_budget_is_spent_gets_no_pulse_and_the_trip_is_named(board, tmp_path):
     few = {**FAST, "limits.pulses_per_cell": 3}
     bench = Bench(loaded(TRANSISTORS, few, tmp_path), conductances(board))
@@ -261,6 +181,31 @@ def test_safe_cuts_a_pulse_and_leaves_every_line_at_ground(board):
     bench.run(script)
 
 
+def test_safe_in_a_reading_leaves_no_reading_and_every_line_at_ground(board):
+    bench, found = Bench(board, conductances(board)), []
+
+    async def script(b):
+        b.ctx.set(b.array.port.request, {
+            "operation": Operation.READ, "row0": 2, "row1": 4, "col1": 2, "voltage": 256, "tia_range": 4,
+        })  # fmt: skip
+        b.ctx.set(b.array.port.start, 1)
+        await b.ctx.tick()
+        b.ctx.set(b.array.port.start, 0)
+        await b.ctx.tick().until(b.array.guard.levels.sense)
+        await b.ctx.tick().repeat(50)
+        b.ctx.set(b.array.safe, 1)
+        b.ctx.set(b.array.port.results.ready, 1)
+        while b.ctx.get(b.array.port.busy):
+            if b.ctx.get(b.array.port.results.valid):
+                found.append(b.ctx.get(b.array.port.results.payload))
+            await b.ctx.tick()
+        assert b.ctx.get(b.array.resting)
+        assert {b.physical.volts(line) for line in board.rows + board.cols} == {0.0}
+
+    bench.run(script)
+    assert found == [NO_READING] * 4
+
+
 def test_words_that_a_physical_cell_has_are_its_counter_and_that_nobody_knows_if_it_is_formed(board):
     bench, found = Bench(board, conductances(board)), []
 
@@ -271,11 +216,6 @@ def test_words_that_a_physical_cell_has_are_its_counter_and_that_nobody_knows_if
 
     bench.run(script)
     assert found == [[0, 0x1234, 0x0056, 0, 0, 0, 0, 0, CellFlag.UNFORMED, 0]]
-
-
-def test_a_passive_array_is_refused_as_long_as_there_are_no_half_select_voltages():
-    with pytest.raises(BoardFileError, match="a passive array needs half-select voltages"):
-        check_buildable(BoardFile.load(PASSIVE))
 
 
 # -- products ----------------------------------------------------------------------------------------------------------

@@ -41,8 +41,8 @@ def test_columns_are_aligned(path):
 
 def test_levels_limits_and_times_stand_there_in_codes():
     text = sheet(TRANSISTORS)
-    assert "SET: rows driven, columns grounded" in text
-    assert "RESET: columns driven, rows grounded" in text
+    assert "SET: the cell's row is driven, its column grounded" in text
+    assert "RESET: the cell's column is driven, its row grounded" in text
     rows = [line.split() for line in text.splitlines()]
     assert ["31", "2.5", "1600", "2112", "1", "48", "2", "1280", "1280"] in rows
     assert ["0", "1.75", "1120", "1632", "1", "48", "5", "3200", "3200"] in rows
@@ -50,6 +50,14 @@ def test_levels_limits_and_times_stand_there_in_codes():
     assert ["dac_settle_s", "10", "480"] in rows
     assert ["ground", "closed", "closed"] in rows
     assert "watchdog: 0.5 s (24000000 ticks) of silence" in text
+
+
+def test_the_bias_of_unselected_lines_stands_beside_each_level_of_a_passive_array():
+    set_levels, reset_levels = sheet(PASSIVE).split("unselected lines have steps")[1:]
+    assert set_levels.splitlines()[1].split()[-8:-4] == ["V_HALF", "rows", "V_HALF", "columns"]
+    for text, third in ((set_levels, ["502", "1004"]), (reset_levels, ["1004", "502"])):
+        assert text.splitlines()[2].split()[-4:] == ["753", "753", *third]
+    assert "V_HALF rows" not in sheet(TRANSISTORS)
 
 
 def test_a_board_without_a_limiter_says_that_it_does_not_form():

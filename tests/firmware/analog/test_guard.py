@@ -234,17 +234,46 @@ WRONG = {
     "a driver to ground": {"drive_row": 1, "return_row": 1},
     "all lines at ground": {"drive_row": 1, "ground": 1, "return_col": 1},
     "an amplifier at ground": {"sense": 1, "return_col": 1},
+    "bias alone": {"bias": 1, "return_col": 1},
+    "bias at ground": {"drive_row": 1, "bias": 1, "ground": 1},
+    "bias while sensed": {"drive_row": 1, "bias": 1, "sense": 1},
 }
 
 
 @pytest.mark.parametrize("levels", WRONG.values(), ids=WRONG)
 def test_what_works_against_each_other_is_a_conflict(bench, levels):
     async def script(b):
-        await b.ready_to_drive(bias=1)
+        await b.ready_to_drive(return_row=0)
         await b.wish(1, **levels)
         await b.wish(1)
         assert Trip.CONFLICT in b.trips()
-        assert not {"drive_row", "drive_col"} & b.levels()
+        assert not {"drive_row", "drive_col", "bias"} & b.levels()
+
+    bench(script)
+
+
+@pytest.mark.parametrize(("before", "then"), [(0, 1), (1, 0)])
+def test_bias_comes_and_goes_with_its_driver(bench, before, then):
+    async def script(b):
+        await b.ready_to_drive()
+        await b.wish(3, gate=1, return_col=1, drive_row=1, bias=before)
+        assert b.trips() == Trip(0)
+        assert ("bias" in b.levels()) == before
+        await b.wish(1, gate=1, return_col=1, drive_row=1, bias=then)
+        assert b.trips() == Trip.CONFLICT
+        assert not {"drive_row", "bias"} & b.levels()
+
+    bench(script)
+
+
+def test_a_path_to_ground_keeps_away_from_bias_on_its_side(bench):
+    async def script(b):
+        await b.ready_to_drive(return_row=0)
+        await b.wish(3, gate=1, drive_row=1, bias=1)
+        await b.wish(DEAD - 1, gate=1)
+        assert b.trips() == Trip(0)
+        await b.wish(1, gate=1, return_col=1)
+        assert b.trips() == Trip.ORDER
 
     bench(script)
 
@@ -276,13 +305,13 @@ def test_a_pulse_in_flight_is_cut_and_lines_go_to_ground_before_gates_go_off(ben
     async def script(b):
         await b.write(ROW, 500)
         await b.ready_to_drive()
-        await b.wish(3, gate=1, return_col=1, drive_row=1)
+        await b.wish(3, gate=1, return_col=1, drive_row=1, bias=1)
         b.ctx.set(getattr(b.guard, cause), 1 if cause == "safe" else Trip.BUDGET)
         seen = []
         for _ in range(PARAMETERS.rest_clocks):
-            await b.wish(1, gate=1, return_col=1, drive_row=1)
+            await b.wish(1, gate=1, return_col=1, drive_row=1, bias=1)
             seen.append(b.levels())
-        assert not any("drive_row" in levels for levels in seen)
+        assert not any({"drive_row", "bias"} & levels for levels in seen)
         grounded = [n for n, levels in enumerate(seen) if "ground" in levels]
         gates = [n for n, levels in enumerate(seen) if "gate" in levels]
         assert grounded[0] >= DEAD

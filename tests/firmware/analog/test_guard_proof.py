@@ -53,6 +53,13 @@ class DriversStayOn(Guard):
         return iter(())
 
 
+class BiasStaysOn(Guard):
+    """A guard that goes to rest, and forgets the lines that are not selected."""
+
+    def _no_driver(self):
+        return (self.levels[name].eq(0) for name in ("drive_row", "drive_col", "sense"))
+
+
 class GateStaysOn(Guard):
     """A guard that leaves the gates on."""
 
@@ -87,7 +94,7 @@ def test_a_guard_without_one_of_its_rules_is_not_proved(tmp_path, trip):
     fails(prove(tmp_path, kind(PARAMETERS)))
 
 
-@pytest.mark.parametrize("kind", [Widening, DriversStayOn, GateStaysOn, Forgetful, Blind])
+@pytest.mark.parametrize("kind", [Widening, DriversStayOn, BiasStaysOn, GateStaysOn, Forgetful, Blind])
 def test_a_broken_guard_is_not_proved(tmp_path, kind):
     fails(prove(tmp_path, kind(PARAMETERS)))
 

@@ -6,7 +6,7 @@ from amaranth.hdl import Module
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import connect
 from amaranth.sim import Simulator
-from board_files import TRANSISTORS, loaded
+from board_files import PASSIVE, TRANSISTORS, loaded
 
 from firmware.analog.array import AnalogArray
 from firmware.analog.identity import identity_of_board
@@ -18,7 +18,7 @@ from firmware.parameters import Parameters
 from firmware.simulation.physical import PhysicalBoard
 from hwctl.protocol import commands, replies
 from hwctl.protocol.codec import decode_reply, encode_command
-from hwctl.protocol.codes import Feature, Polarity, Refusal, ShapePer, Trip
+from hwctl.protocol.codes import Feature, HalfSelect, Polarity, Refusal, ShapePer, Trip
 from hwctl.protocol.packing import Ramp, Region
 
 CHANGES = {
@@ -105,9 +105,13 @@ class Bench:
     async def shapes(self):
         """Configure the strongest level of each polarity."""
         for number, polarity in ((SET_SHAPE, Polarity.SET), (RESET_SHAPE, Polarity.RESET), (FORM_SHAPE, Polarity.FORM)):
-            amplitude, width, gate = self.board.levels(polarity)[-1].codes
-            done = await self.ask(commands.ConfigureShape(number, polarity, amplitude, width, gate, 0))
-            assert isinstance(done, replies.Done)
+            for level in self.board.levels(polarity)[-1:]:
+                done = await self.ask(commands.ConfigureShape(number, polarity, *level.codes, 0))
+                assert isinstance(done, replies.Done)
+
+    async def bias(self, scheme):
+        """Configure reads with a bias of unselected lines; return the reply."""
+        return await self.ask(commands.ConfigureRead(self.board.codes.nominal_read, 4, 10, scheme))
 
     async def narrow(self, **limits):
         """Narrow some limits and return the answer."""
@@ -207,5 +211,44 @@ def test_forming_stops_where_a_reading_says_that_a_cell_is_formed(bench):
         assert found.formed.all()
         np.testing.assert_array_equal(found.pulses, [[2, 2]])
         assert {abs(one.volts) > b.board.limits.amplitude for one in b.physical.applied} == {False, True}
+
+    bench.run(script)
+
+
+def test_transistors_select_and_no_bias_of_unselected_lines_is_taken(bench):
+    async def script(b):
+        for scheme in (HalfSelect.V_HALF, HalfSelect.V_THIRD):
+            assert (await b.bias(scheme)).refusal == Refusal.OVER_LIMIT
+        assert isinstance(await b.bias(HalfSelect.GROUNDED), replies.Done)
+
+    bench.run(script)
+
+
+@pytest.mark.parametrize("schemes", [["v/2", "v/3"], ["v/3"], ["v/2", "grounded"]], ids=str)
+def test_a_passive_board_pulses_with_the_bias_that_is_configured_and_with_its_own_until_then(schemes, tmp_path):
+    short = {**CHANGES, "pulse.set.width_s": 200e-9, "board.half_select": schemes}
+    bench = Bench(loaded(PASSIVE, short, tmp_path))
+    able = bench.board.half_select
+    cells = {HalfSelect.GROUNDED: 1, HalfSelect.V_HALF: 15, HalfSelect.V_THIRD: 64}  # that get any voltage
+
+    async def pulsed(b):
+        b.physical.applied = []
+        assert (await b.pulse(4, 6, [[1]])).set_pulses == 1
+        (volts,) = (one.volts for one in b.physical.applied if (one.row, one.col) == (4, 6))
+        assert volts == pytest.approx(b.board.levels(Polarity.SET)[-1].amplitude, abs=2e-3)
+        return len(b.physical.applied)
+
+    async def script(b):
+        await b.shapes()
+        used = able[0]
+        assert await pulsed(b) == cells[used]
+        for scheme in (HalfSelect.V_THIRD, HalfSelect.V_HALF, HalfSelect.GROUNDED):
+            reply = await b.bias(scheme)
+            if scheme in able or scheme == HalfSelect.GROUNDED:
+                assert isinstance(reply, replies.Done)
+                used = scheme if scheme in able else able[0]
+            else:
+                assert reply.refusal == Refusal.OVER_LIMIT
+            assert await pulsed(b) == cells[used]
 
     bench.run(script)

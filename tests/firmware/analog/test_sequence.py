@@ -75,9 +75,9 @@ def test_a_pulse_has_its_order_and_each_part_its_time(line, back):
     bench = Bench()
     levels, _ = bench.run(side=LINES[line], pulses=1, width=11, bias=1)
     found = phases(levels)
-    connected = {"gate", "bias", f"return_{back}"}
+    connected = {"gate", f"return_{back}"}
     assert [on for on, _ in found] == [
-        {"ground"}, {"ground", "gate"}, connected, connected | {f"drive_{line}"}, connected, {"ground", "gate"},
+        {"ground"}, {"ground", "gate"}, connected, connected | {f"drive_{line}", "bias"}, connected, {"ground", "gate"},
         {"ground"},
     ]  # fmt: skip
     t = bench.times
@@ -90,7 +90,7 @@ def test_a_pulse_has_its_order_and_each_part_its_time(line, back):
 
 def test_a_reading_is_driven_until_it_was_converted_and_no_line_is_returned():
     bench = Bench(width=3)
-    levels, fired = bench.run(sense=1, sensed_after=40, width=SETTLE)
+    levels, fired = bench.run(sense=1, bias=1, sensed_after=40, width=SETTLE)
     found = phases(levels)
     assert [on for on, _ in found] == [
         {"ground"}, {"ground", "gate"}, {"gate", "sense"}, {"gate", "sense", "drive_row"}, {"gate"},
