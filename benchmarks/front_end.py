@@ -73,21 +73,20 @@ class Needs:
         self.frame = _word(adc.half_period, adc.part.word_bits)
         self.latency = adc.part.latency
         self.channels = len({line.adc.number for line in board.cols if line.adc is not None})
-        shift = max(chain.shift_ticks for chain in board.chains.values())
-        self.select = codes.switch_settle + shift
-        self.times = Times(
-            self.select, codes.dac_settle, max(codes.gate_settle, 1), codes.switch_settle, codes.discharge
-        )
+        self.shift = max(chain.shift_ticks for chain in board.chains.values())
+        settle = codes.switch_settle
+        self.times = Times(settle, codes.dac_settle, max(codes.gate_settle, 1), settle, codes.discharge)
 
     @property
-    def codes_of_cell(self) -> int:
-        """Clocks of the line's code, the gate's, and the line's rest on their way."""
-        return self.word * (3 if self.board.gates else 2)
+    def selecting(self) -> int:
+        """Clocks until another line has its codes and its switches stand, and of its way back to rest."""
+        words = 2 if self.board.gates else 1
+        return max(words * self.word, self.shift) + self.times.switch + self.word
 
     def pulse(self, polarity: Polarity) -> int:
         """Return those of one pulse of a cell that has none before it."""
         width = self.board.levels(polarity)[-1].width_ticks
-        return self.codes_of_cell + self.select + self.times.around_pulse + width
+        return self.selecting + self.times.around_pulse + width
 
     def again(self, polarity: Polarity) -> int:
         """Return those of one more pulse of a cell, whose switches stand; pulses a second are limited."""
@@ -95,19 +94,23 @@ class Needs:
         return max(self.times.around_pulse + width, self.codes.pulse_interval)
 
     def _sensing(self, settle: int) -> int:
-        return self.select + self.times.around_pulse + settle + (self.channels + self.latency) * self.frame
+        return self.times.around_pulse + settle + (self.channels + self.latency) * self.frame
 
     def row(self) -> int:
         """Return those of a row of READ, all columns on all ADCs at once."""
         settle = next(s for s, one in zip(self.codes.sense_settle, self.codes.ranges, strict=True) if one.number == 4)
-        return self.codes_of_cell + self._sensing(max(settle, round(1e-6 * self.board.clock)))
+        return self.selecting + self._sensing(max(settle, round(1e-6 * self.board.clock)))
 
     def product(self, tia_range: int) -> int:
         """Return those of a vector of VMM: a code for each row, gates stand."""
         settle = next(
             s for s, one in zip(self.codes.sense_settle, self.codes.ranges, strict=True) if one.number == tia_range
         )
-        return self.word * len(self.board.rows) + self._sensing(max(settle, round(1e-6 * self.board.clock)))
+        return (
+            self.word * len(self.board.rows)
+            + self.times.switch
+            + self._sensing(max(settle, round(1e-6 * self.board.clock)))
+        )
 
 
 def _word(half: int, bits: int) -> int:

@@ -79,7 +79,10 @@ class AnalogArray(wiring.Component):
         p = self.parameters
         self.row, self.col = Signal(p.row_bits), Signal(p.col_bits)
         self.side, self.is_reading = Signal(Side), Signal()
-        self.selected = Signal()  # lines are selected; else all switches are as at rest
+        self.selected = Signal()  # lines were selected; at first all switches are as at rest
+        # Whose lines they are: those of the next cell only once it is known, as each pattern takes its time.
+        self.chosen_row, self.chosen_col = Signal.like(self.row), Signal.like(self.col)
+        self.leaving = Signal()  # behind the last cell of a passive array: all lines go to their rest codes
         self.forming = Signal()
         self.whole = Signal()  # of a VMM: all rows of the region take part, not the row at hand alone
         self.held = Signal()  # rows and gates have codes of the last VMM, of rows
@@ -105,7 +108,7 @@ class AnalogArray(wiring.Component):
         adc = next(iter(board.adcs.values()))
         m.submodules.guard = self.guard = Guard(guard_of(board))
         times = Times(
-            switch=codes.switch_settle + max(chain.shift_ticks for chain in board.chains.values()),
+            switch=codes.switch_settle,
             converter=codes.dac_settle, gate=max(codes.gate_settle, 1), dead=codes.switch_settle,
             discharge=codes.discharge,
         )  # fmt: skip
@@ -146,12 +149,12 @@ class AnalogArray(wiring.Component):
         every_row, every_col = range(len(board.rows)), range(len(board.cols))
         pulsed = self.selected & ~self.is_reading
         in_region = [(request.row0 <= n) & (n < request.row1) for n in every_row]
-        of_row = [self.selected & Mux(self.whole, in_region[n], self.row == n) for n in every_row]
-        of_col = [pulsed & (self.col == n) for n in every_col]
+        of_row = [self.selected & Mux(self.whole, in_region[n], self.chosen_row == n) for n in every_row]
+        of_col = [pulsed & (self.chosen_col == n) for n in every_col]
         driven_row, driven_col = self.is_reading | (self.side == Side.ROW), self.side == Side.COL
         bias = pulsed & self.biased
-        rows = [Mux(self.row == n, of_row[n] & driven_row, bias) for n in every_row]
-        cols = [Mux(self.col == n, of_col[n] & driven_col, bias) for n in every_col]
+        rows = [(of_row[n] & driven_row) | (bias & (self.chosen_row != n)) for n in every_row]
+        cols = [(of_col[n] & driven_col) | (bias & (self.chosen_col != n)) for n in every_col]
         sensed = [self.selected & self.is_reading & (request.col0 <= n) & (n < request.col1) for n in every_col]
         selection = Selection(
             rows, cols, sensed, gates=of_row if board.gates else [],
@@ -228,6 +231,10 @@ class AnalogArray(wiring.Component):
     def codes_stand(self) -> Value:
         """Whether no code is on its way to a converter; in the clock behind one that was taken at the soonest."""
         return ~self.guard.written.valid & ~self.dacs.busy
+
+    def choose(self) -> None:
+        """Select the lines of the cell at hand, in this clock."""
+        self.m.d.sync += [self.selected.eq(1), self.chosen_row.eq(self.row), self.chosen_col.eq(self.col)]
 
     def of_row(self) -> Value:
         """Return the channel of the row at hand."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def states(a: "AnalogArray", polarity: Value, level: Value) -> None:
-    """Add the states from "LINES" on, to "FIRE" for a cell that is selected and to "IDLE" if none is.
+    """Add the states from "LINES" on: to "FIRE" for a cell, or to "IDLE" with all lines at rest where `leaving`.
 
     polarity, level: of the pulses; in the clock before "LINES" they and `a.side` must stand.
     """
@@ -33,7 +33,7 @@ def states(a: "AnalogArray", polarity: Value, level: Value) -> None:
         m.d.sync += line.eq(0)
         m.next = "LINE LOOKED UP"
     with m.State("LINE LOOKED UP"):
-        m.d.sync += wanted.eq(Mux(a.selected, steps, 0))
+        m.d.sync += wanted.eq(Mux(a.leaving, 0, steps))
         m.next = "LINE"
     with m.State("LINE"):
         m.next = "LINE DONE"
@@ -45,9 +45,9 @@ def states(a: "AnalogArray", polarity: Value, level: Value) -> None:
         m.d.sync += line.eq(line + 1)
         m.next = "LINE LOOKED UP"
         with m.If(line == lines - 1):
-            m.next = "IDLE"
-            with m.If(a.selected):
-                m.next = "FIRE"
+            m.next = "FIRE"
+            with m.If(a.leaving):
+                m.next = "IDLE"
 
 
 def _biases(a: "AnalogArray", polarity: Value, level: Value) -> tuple[Value, Value]:

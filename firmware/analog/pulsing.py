@@ -139,7 +139,8 @@ def _codes(a: "AnalogArray", train: _Train) -> None:
             for polarity, side in sides.items():
                 with m.Case(int(polarity)):
                     m.d.sync += a.side.eq(side)
-        m.d.sync += [a.is_reading.eq(0), a.selected.eq(1), train.stands.eq(0)]
+        a.choose()
+        m.d.sync += [a.is_reading.eq(0), a.whole.eq(0), a.leaving.eq(0), train.stands.eq(0)]
         m.next = "LEVEL"
     with m.State("LEVEL"):
         m.next = "LINES" if a.passive else "DRIVE CODE"
@@ -151,7 +152,7 @@ def _codes(a: "AnalogArray", train: _Train) -> None:
         a.write("GATE CODE", a.of_gate(), a.level.data[16:], "FIRE")
         a.write("LINE TO REST", line, 0, "RELEASE")
     with m.State("RELEASE"), m.If(a.guard.resting):  # after a trip, not before all lines are at ground
-        m.d.sync += [a.selected.eq(0), a.forming.eq(0)]
+        m.d.sync += [a.leaving.eq(1), a.forming.eq(0)]
         m.next = "CELL DONE"
         with m.If(train.alone):
             m.next = "LINES" if a.passive else "IDLE"

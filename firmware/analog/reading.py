@@ -56,6 +56,7 @@ def _drive(a: "AnalogArray") -> None:
         select(a)
         m.next = "ROW"
     with m.State("ROW"):
+        a.choose()
         m.d.comb += a.sums.clear.eq(1)
         m.next = "READ CODE"
     a.write("READ CODE", a.of_row(), volts, "READ GATE" if board.gates else "SENSE")
@@ -68,7 +69,7 @@ def select(a: "AnalogArray") -> None:
     """Take the read voltage, the range and its wait from the request, in this clock."""
     m, codes, request = a.m, a.board.codes, a.request
     m.d.sync += [
-        a.read_steps.eq(request.voltage * codes.nominal_read >> 8), a.is_reading.eq(1), a.selected.eq(1),
+        a.read_steps.eq(request.voltage * codes.nominal_read >> 8), a.is_reading.eq(1), a.selected.eq(1), a.whole.eq(0),
     ]  # fmt: skip
     with m.Switch(request.tia_range):
         for n, (one, settle) in enumerate(zip(codes.ranges, codes.sense_settle, strict=True)):
@@ -155,5 +156,4 @@ def _emit(a: "AnalogArray") -> None:
                 with m.Elif(a.lost):
                     m.next = "EMIT"
     with m.State("READ DONE"):
-        m.d.sync += [a.is_reading.eq(0), a.selected.eq(0), a.whole.eq(0)]
-        m.next = "IDLE"
+        m.next = "IDLE"  # with switches as they stand: the next row, or the next product, often needs the same

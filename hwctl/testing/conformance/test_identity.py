@@ -30,14 +30,16 @@ def test_every_scale_is_a_positive_number(bench: Bench, scale: str) -> None:
 
 @pytest.mark.parametrize("limit", ["max_amplitude", "max_form_amplitude", "max_width", "max_read"])
 def test_every_limit_allows_something(bench: Bench, limit: str) -> None:
+    if limit == "max_form_amplitude" and not bench.has(Feature.FORM):
+        pytest.skip(f"{bench.url} forms no cells")
     assert getattr(bench.identity, limit) >= 1
 
 
-def test_the_tia_ranges_rise_and_one_holds_every_reading(bench: Bench) -> None:
+def test_the_tia_ranges_rise_and_one_is_for_reading(bench: Bench) -> None:
     ranges = bench.identity.tia_ranges.tolist()
     assert ranges == sorted(set(ranges))
     assert ranges[-1] <= codes.MAX_TIA_RANGE
-    assert codes.MAX_READ_RANGE in ranges
+    assert ranges[0] <= codes.MAX_READ_RANGE
 
 
 def test_every_drive_level_is_within_the_limits_and_named_once(bench: Bench) -> None:
