@@ -323,6 +323,9 @@ class Engine(wiring.Component):
                 with m.If(unpacked.op.matches(*(int(kind.op) for kind in DRIVING)) & self.array.trips.any()):
                     self.refuse(Refusal.INTERLOCK)
                 limits.readings(self)
+                if not self.codes.max_form_amplitude:  # nothing limits the current of a cell that forms
+                    with m.If(unpacked.op == commands.Form.op):
+                        self.refuse(Refusal.UNSUPPORTED)
 
     def unless_tripped(self) -> None:
         """Refuse to go on, in this clock, where the array has tripped while the command ran."""

@@ -1,0 +1,15 @@
+"""Boards of these tests: few lines and quick parts, and each further one is a model to compile."""
+
+from tests.firmware.analog.board_files import FAST, PASSIVE, TRANSISTORS, changed, smaller
+
+ROWS, COLS = 6, 5
+GATED = FAST | smaller(ROWS, COLS)
+UNGATED = {key: value for key, value in FAST.items() if key != "times.gate_settle_s"}
+IDEAL = FAST | {"board.device": "linear", "pulse.set.gate_V": 2.0, "pulse.reset.gate_V": 3.0}
+"""A 1T1R array of 16 x 16 cells that all move by the same steps."""
+BOARDS = {"1t1r": (TRANSISTORS, GATED), "passive": (PASSIVE, UNGATED), "ideal": (TRANSISTORS, IDEAL)}
+
+
+def board_file(name, folder):
+    """Write a board file of BOARDS. Returns its path."""
+    return changed(*BOARDS[name], folder)
