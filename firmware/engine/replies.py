@@ -20,6 +20,8 @@ _TEXTS = {
     Refusal.INTERLOCK: "an interlock has tripped, which STATUS names; SAFE as a command acknowledges it",
 }
 
+_ABORTED_PHYSICAL = "aborted by SAFE, or by a trip, which STATUS names then"
+
 
 def features_of(parameters: Parameters) -> Feature:
     """Return what a build can do."""
@@ -59,6 +61,8 @@ def fixed_replies(identified: replies.Identity) -> FixedReplies:
     for refusal, text in _TEXTS.items():
         if refusal == Refusal.INTERLOCK and Feature.EMULATED in identified.features:
             continue  # an emulated array never trips
+        if refusal == Refusal.ABORTED and Feature.EMULATED not in identified.features:
+            text = _ABORTED_PHYSICAL
         raw = encode_reply(replies.Refused(refusal, text))
         refusals[refusal] = (len(memory), len(raw))
         memory += raw

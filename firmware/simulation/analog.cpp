@@ -96,7 +96,7 @@ class Board {
 
   Sender sender;
   Receiver receiver;
-  uint64_t now = 0, executed = 0;
+  uint64_t now = 0, executed = 0, worst_rest = 0;
   int stuck = 0, level = 0;  // a line that is stuck: 1 the DACs' data, 2 the ADCs', 3 what ADCs return; and its level
 
  private:
@@ -108,6 +108,8 @@ class Board {
     step();
     ++now;
     executed += top_.executing;
+    since_trip_ = top_.tripped && !top_.resting ? since_trip_ + 1 : 0;
+    if (since_trip_ > worst_rest) worst_rest = since_trip_;
     receiver.sample(top_.tx);
     look();
     idle_ = sender.quiet() && receiver.quiet() && !top_.executing ? idle_ + 1 : 0;
@@ -160,6 +162,7 @@ class Board {
   std::vector<uint32_t> returned_;
   uint32_t enable_n_ = ~0u, range_pins_ = 0;
   int idle_ = 0;
+  uint64_t since_trip_ = 0;
 #if VM_TRACE
   std::unique_ptr<VerilatedVcdC> trace_;
   uint64_t time_ = 0;
@@ -179,6 +182,7 @@ void analog_run(void* handle, uint64_t cycles) { of(handle).run(cycles); }
 int analog_state(void* handle) { return of(handle).state(); }
 int analog_waiting(void* handle) { return static_cast<int>(of(handle).sender.waiting()); }
 uint64_t analog_cycles(void* handle) { return of(handle).now; }
+uint64_t analog_worst_rest(void* handle) { return of(handle).worst_rest; }
 uint64_t analog_executed(void* handle) { return of(handle).executed; }
 void analog_stick(void* handle, int line, int level) {
   of(handle).stuck = line;

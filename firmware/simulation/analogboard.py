@@ -19,20 +19,29 @@ class AnalogSimulation:
     """`cells` are the array, `physical` the parts around it, `model` the gateware."""
 
     def __init__(
-        self, board: BoardFile, seed: int, *, unformed: float = 0.0, segment_ohm: float = 0.0, vcd: Path | None = None
+        self,
+        board: BoardFile,
+        seed: int,
+        *,
+        unformed: float = 0.0,
+        segment_ohm: float = 0.0,
+        vcd: Path | None = None,
+        wired: BoardFile | None = None,
     ) -> None:
         """Power up; parameters as of `FloatCells`. vcd: file for waveforms.
+
+        wired: how the parts really are wired; default: as `board`, of which the gateware is, says.
 
         Raises BoardFileError where the gateware cannot drive the board, BuildError where it cannot be simulated.
         """
         self._library = library_of(board, parameters_of(board, DIVISOR), trace=vcd is not None)
-        self._vcd = vcd
+        self._vcd, self._wired = vcd, wired or board
         self.cells = FloatCells(board, seed, unformed=unformed, segment_ohm=segment_ohm)
         self._power_up()
 
     def _power_up(self) -> None:
         cells = self.cells
-        self.physical = PhysicalBoard(cells.board, cells.g, cells.respond, cells.currents)
+        self.physical = PhysicalBoard(self._wired, cells.g, cells.respond, cells.currents)
         self.model = AnalogModel(self._library, self.physical, self._vcd)
 
     def reset(self) -> None:

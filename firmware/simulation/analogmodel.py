@@ -126,6 +126,11 @@ class AnalogModel:
         """Clocks in which a command was in execution."""
         return int(self._library.analog_executed(self._handle))
 
+    @property
+    def worst_rest(self) -> int:
+        """Most clocks for which something was not at rest while a trip stood."""
+        return int(self._library.analog_worst_rest(self._handle))
+
     def _state(self, bit: int) -> bool:
         return bool(self._library.analog_state(self._handle) >> bit & 1)
 
@@ -171,8 +176,9 @@ def _whole(word: int, bits: int, wanted: int) -> int:
 def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
     library.analog_new.restype = ctypes.c_void_p
     library.analog_new.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p]
-    library.analog_cycles.restype = library.analog_executed.restype = ctypes.c_uint64
-    for name in ("delete", "state", "waiting", "cycles", "executed"):
+    for name in ("cycles", "executed", "worst_rest"):
+        getattr(library, f"analog_{name}").restype = ctypes.c_uint64
+    for name in ("delete", "state", "waiting", "cycles", "executed", "worst_rest"):
         getattr(library, f"analog_{name}").argtypes = [ctypes.c_void_p]
     library.analog_run.argtypes = [ctypes.c_void_p, ctypes.c_uint64]
     library.analog_push.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int]

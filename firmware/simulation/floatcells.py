@@ -51,7 +51,7 @@ class FloatCells:
             [tuple(np.asarray(one) for one in board.device.curve(level, GRID)) for level in board.device.levels_of(p)]
             for p in (Polarity.SET, Polarity.RESET)
         ]
-        self.pulses = np.zeros(shape, np.int64)
+        self.pulses = np.zeros((len(Polarity), *shape), np.int64)  # that each cell got, of each polarity
         self.g = np.zeros(shape)
         self._network: WireNetwork | None = None
         for cell in np.ndindex(shape):
@@ -65,7 +65,7 @@ class FloatCells:
         polarity = self._polarity(applied.volts)
         if polarity is None:
             return
-        self.pulses[cell] += 1
+        self.pulses[(polarity, *cell)] += 1
         if self.unformed[cell] or self.stuck[cell]:
             if polarity == Polarity.FORM and self.unformed[cell]:
                 self._form(cell, abs(applied.volts))

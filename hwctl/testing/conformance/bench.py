@@ -208,7 +208,8 @@ class Bench:
         number = 250
         levels = [level[1:] for level in self.identity.drive_levels.tolist() if level[0] == FORM]
         decades = [10**n for n in range(10) if 10**n <= self.identity.max_width]
-        tried = levels[::-1] or [(self.identity.max_form_amplitude, width, 0) for width in decades]
+        highest = max(self.identity.max_form_amplitude, 1)
+        tried = levels[::-1] or [(highest, width, 0) for width in decades]
         for amplitude, width, gate in tried:
             if isinstance(self.execute(commands.ConfigureShape(number, FORM, amplitude, width, gate, 0)), replies.Done):
                 return number

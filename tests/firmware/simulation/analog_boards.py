@@ -5,7 +5,10 @@ from tests.firmware.analog.board_files import FAST, PASSIVE, TRANSISTORS, change
 ROWS, COLS = 6, 5
 GATED = FAST | smaller(ROWS, COLS)
 UNGATED = {key: value for key, value in FAST.items() if key != "times.gate_settle_s"}
-IDEAL = FAST | {"board.device": "linear", "pulse.set.gate_V": 2.0, "pulse.reset.gate_V": 3.0}
+IDEAL = FAST | {
+    "board.device": "linear", "pulse.set.gate_V": 2.0, "pulse.reset.gate_V": 3.0, "watchdog.silence_s": 0.02,
+    "limits.pulses_per_cell_per_s": 5e4,
+}  # fmt: skip
 """A 1T1R array of 16 x 16 cells that all move by the same steps."""
 BOARDS = {"1t1r": (TRANSISTORS, GATED), "passive": (PASSIVE, UNGATED), "ideal": (TRANSISTORS, IDEAL)}
 
