@@ -4,7 +4,7 @@ ADS79xx: Texas Instruments, SLAS605C: manual mode, in which a frame names the ch
 the one after that returns; bits are taken at the rising edge of SCLK and change at the falling one.
 """
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -15,8 +15,9 @@ from firmware.analog.spi import SpiMaster, SpiTiming
 class Adcs(wiring.Component):
     """`channels` are converted one after the other while `go`; `values` of all chips come in the same order.
 
-    `converted` is high for one clock with each channel's values; it is of the channel that was asked for two frames
-    before. `settled`: no frame is on its way. What `go` has begun comes to its end: two more frames.
+    `converted` is high for one clock with each channel's values: of `channel`, which was asked for two frames before.
+    A chip's bit in `wrong` is high where it says that its value is of another one: its lines are stuck, or it does not
+    answer. `settled`: no frame is on its way. What `go` has begun comes to its end: two more frames.
     """
 
     def __init__(self, part: AdcPart, chips: int, span: int, half: int, high: int) -> None:
@@ -31,6 +32,7 @@ class Adcs(wiring.Component):
                 "channels": In(stream.Signature(range(max(part.channels, 2)))),
                 "values": Out(part.bits).array(chips),
                 "channel": Out(4),
+                "wrong": Out(chips),
                 "converted": Out(1),
                 "settled": Out(1),
                 "sclk": Out(1),
@@ -45,6 +47,7 @@ class Adcs(wiring.Component):
         m, part = Module(), self.part
         m.submodules.spi = spi = SpiMaster(self.timing, 1, self.chips)
         asked = Signal(part.latency + 1)  # bit n: the frame of n frames ago named a channel that is wanted
+        named = [Signal.like(self.channels.payload, name=f"named_{n}") for n in range(part.latency + 1)]
         m.d.comb += [
             self.sclk.eq(spi.sclk), self.sdi.eq(spi.mosi), self.cs_n.eq(spi.select_n), spi.miso.eq(self.sdo),
             self.settled.eq(~spi.busy & ~asked.any() & ~self.channels.valid),
@@ -55,10 +58,14 @@ class Adcs(wiring.Component):
         ]  # fmt: skip
         with m.If(spi.words.valid & spi.words.ready):
             m.d.sync += asked.eq(asked << 1 | self.channels.valid)
+            m.d.sync += [later.eq(one) for one, later in zip([self.channels.payload, *named], named, strict=False)]
         with m.Elif(spi.done & ~asked[: part.latency].any()):
             m.d.sync += asked.eq(0)
         m.d.comb += self.converted.eq(spi.done & asked[part.latency])
         for value, word in zip(self.values, spi.received, strict=True):
             m.d.comb += value.eq(word)
-        m.d.comb += self.channel.eq(spi.received[0] >> part.result_channel_at)
+        m.d.comb += [
+            self.channel.eq(named[part.latency]),
+            self.wrong.eq(Cat(word >> part.result_channel_at != self.channel for word in spi.received)),
+        ]
         return m

@@ -11,6 +11,7 @@ from hwctl.protocol.codes import ADC_BITS, MAX_AVERAGES_LOG2, MAX_READ_RANGE, NO
 if TYPE_CHECKING:
     from firmware.analog.array import AnalogArray
 
+NEAR = 64  # codes: so near to no current, an end of the converter may stand for none
 SUM_BITS = ADC_BITS + MAX_AVERAGES_LOG2 + 1  # signed
 
 
@@ -36,8 +37,8 @@ def beside(a: "AnalogArray") -> None:
         with m.Elif(adcs.converted & (adcs.channel == channel)):
             # No cell conducts backwards, but products have either sign.
             m.d.sync += sums.total[n].eq(sums.total[n] + Mux((current > 0) | a.whole, current, 0))
-            end = sense.top if sense.sign > 0 else 0
-            with m.If((value == end) | (a.whole & (value == sense.top - end))):
+            ends = [sense.top, 0] if min(sense.zero, sense.top - sense.zero) > NEAR else [sense.top * (sense.sign > 0)]
+            with m.If(value.matches(*ends) | adcs.wrong[chip]):
                 m.d.sync += sums.over[n].eq(1)
 
 

@@ -61,9 +61,8 @@ def fixed_replies(identified: replies.Identity) -> FixedReplies:
     for refusal, text in _TEXTS.items():
         if refusal == Refusal.INTERLOCK and Feature.EMULATED in identified.features:
             continue  # an emulated array never trips
-        if refusal == Refusal.ABORTED and Feature.EMULATED not in identified.features:
-            text = _ABORTED_PHYSICAL
-        raw = encode_reply(replies.Refused(refusal, text))
+        trips = refusal == Refusal.ABORTED and Feature.EMULATED not in identified.features
+        raw = encode_reply(replies.Refused(refusal, _ABORTED_PHYSICAL if trips else text))
         refusals[refusal] = (len(memory), len(raw))
         memory += raw
     return FixedReplies(memory, identity, refusals)
