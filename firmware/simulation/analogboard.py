@@ -1,6 +1,7 @@
 """A simulated board with a physical array: its gateware, the parts of a board file, and an array of its device."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from firmware.analog.board import parameters_of
@@ -27,21 +28,22 @@ class AnalogSimulation:
         segment_ohm: float = 0.0,
         vcd: Path | None = None,
         wired: BoardFile | None = None,
+        parts: Callable[..., PhysicalBoard] = PhysicalBoard,
     ) -> None:
         """Power up; parameters as of `FloatCells`. vcd: file for waveforms.
 
-        wired: how the parts really are wired; default: as `board`, of which the gateware is, says.
+        wired: how the parts really are wired; default: as `board`, of which the gateware is, says. parts: makes them.
 
         Raises BoardFileError where the gateware cannot drive the board, BuildError where it cannot be simulated.
         """
         self._library = library_of(board, parameters_of(board, DIVISOR), trace=vcd is not None)
-        self._vcd, self._wired = vcd, wired or board
+        self._vcd, self._wired, self._parts = vcd, wired or board, parts
         self.cells = FloatCells(board, seed, unformed=unformed, segment_ohm=segment_ohm)
         self._power_up()
 
     def _power_up(self) -> None:
         cells = self.cells
-        self.physical = PhysicalBoard(self._wired, cells.g, cells.respond, cells.currents)
+        self.physical = self._parts(self._wired, cells.g, cells.respond, cells.currents)
         self.model = AnalogModel(self._library, self.physical, self._vcd)
 
     def reset(self) -> None:

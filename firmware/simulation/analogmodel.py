@@ -55,6 +55,8 @@ class AnalogModel:
     def __init__(self, library: Path, physical: PhysicalBoard, vcd: Path | None = None) -> None:
         """Power up. library: of `library_of`, for the board file of `physical`; vcd: file for waveforms."""
         self.physical = physical
+        self.lenient = False
+        """Whether parts pass over what they do not understand, as real ones do on a line that is stuck."""
         self._error: BaseException | None = None
         self._library = _typed(ctypes.CDLL(str(library)))
         self._parts = self._of(physical)  # ctypes does not keep what it is given
@@ -92,6 +94,10 @@ class AnalogModel:
             self.physical.clock = now
             try:
                 return function(*arguments) or 0
+            except ChipError as error:
+                if not self.lenient:
+                    self._error = self._error or error
+                return 0
             except BaseException as error:  # noqa: BLE001  raised in `run`
                 self._error = self._error or error
                 return 0
