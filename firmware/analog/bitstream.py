@@ -8,6 +8,7 @@ from firmware.analog.boardfile import BoardFile
 from firmware.analog.fpgatop import AnalogTop
 from firmware.analog.platform import fpga_board
 from firmware.build import Built, made
+from firmware.errors import BoardFileError
 
 
 def build_board_file(path: Path) -> Built:
@@ -17,8 +18,11 @@ def build_board_file(path: Path) -> Built:
     BuildError as `firmware.build.build` does.
     """
     board = BoardFile.load(path)
-    platform, clock = fpga_board(board)
-    parameters = parameters_of(board, clock.divisor)
+    try:
+        platform, clock = fpga_board(board)
+        parameters = parameters_of(board, clock.divisor)
+    except BoardFileError as error:
+        raise BoardFileError(f"{path}: {error}") from None
     identity = build_id(board, parameters)
     assert board.fpga is not None
     said = {

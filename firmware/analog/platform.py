@@ -34,7 +34,7 @@ def fpga_board(board: BoardFile) -> tuple[Any, Clock]:
     """
     fpga = board.fpga
     if fpga is None:
-        raise BoardFileError(f"{board.name}: [fpga] is missing; say which pins of which FPGA board the signals have")
+        raise BoardFileError("[fpga] is missing; say which pins of which FPGA board have the signals")
     platform = _platform(fpga)
     _check_pins(fpga, platform)
     platform.add_resources([_resource(fpga)])

@@ -6,15 +6,14 @@ import warnings
 import pytest
 
 from firmware.analog.board import AnalogBoard, parameters_of
-from firmware.analog.boardfile import BoardFile
 from firmware.analog.fpgatop import AnalogTop
 from firmware.analog.platform import fpga_board
-from tests.firmware.analog.board_files import TRANSISTORS
+from tests.firmware.analog.board_files import TRANSISTORS, loaded, smaller
 
 
 @pytest.fixture(scope="module")
-def plan():
-    board = BoardFile.load(TRANSISTORS)
+def plan(tmp_path_factory):
+    board = loaded(TRANSISTORS, smaller(2, 2), tmp_path_factory.mktemp("board"))
     platform, clock = fpga_board(board)
     top = AnalogTop(AnalogBoard(board, parameters_of(board, clock.divisor), build="x"), clock.pll)
     with warnings.catch_warnings():
