@@ -149,9 +149,7 @@ def build(
     board: Annotated[str | None, typer.Argument(help="Board, as 'python -m firmware boards' lists them.")] = None,
     board_file: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE.toml", help="A physical array instead: the board file's [fpga] says on which board."
-        ),
+        typer.Option(metavar="FILE.toml", help="Build for a physical array: the file names FPGA board and pins."),
     ] = None,
     rows: Annotated[int | None, typer.Option(help="Rows of the array, instead of the board's default.")] = None,
     cols: Annotated[int | None, typer.Option(help="Columns of the array.")] = None,
