@@ -11,6 +11,7 @@ import typer
 from hwctl.errors import HwctlError
 
 if TYPE_CHECKING:
+    from firmware.build import Built
     from hwctl.devices.chip import Chip
 
 app = typer.Typer(
@@ -145,7 +146,11 @@ def boards() -> None:
 
 @app.command()
 def build(
-    board: Annotated[str, typer.Argument(help="Board, as 'python -m firmware boards' lists them.")],
+    board: Annotated[str | None, typer.Argument(help="Board, as 'python -m firmware boards' lists them.")] = None,
+    board_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.toml", help="Build for a physical array: the file names FPGA board and pins."),
+    ] = None,
     rows: Annotated[int | None, typer.Option(help="Rows of the array, instead of the board's default.")] = None,
     cols: Annotated[int | None, typer.Option(help="Columns of the array.")] = None,
     lanes: Annotated[int | None, typer.Option(help="Cells a clock.")] = None,
@@ -158,12 +163,21 @@ def build(
     """Build a bitstream with the tools from PyPI. The same sources and tools give the same bytes.
 
     For a Zynq, write what Vivado builds its bitstream of: Verilog, Tcl and the HWH.
+    For a physical array, give its board file in the place of BOARD: build --board-file FILE.toml --out FOLDER.
     """
     from firmware import manifest  # noqa: PLC0415
     from firmware.build import build as run  # noqa: PLC0415
+    from firmware.errors import BuildError  # noqa: PLC0415
     from firmware.platforms import build_of  # noqa: PLC0415
     from firmware.zynq.design import DESIGNS  # noqa: PLC0415
 
+    if board_file is not None:
+        if (board, rows, cols, lanes, chip, check) != (None, None, None, None, None, False):
+            raise BuildError("a board file says what is built, and for which board; give --out FOLDER alone")
+        _build_board_file(board_file, out)
+        return
+    if board is None:
+        raise BuildError("say what to build: a board of 'python -m firmware boards', or --board-file FILE")
     changes = {name: value for name, value in (("rows", rows), ("cols", cols), ("lanes", lanes)) if value is not None}
     twin = None if chip is None else _twin(chip, changes, out)
     if board in DESIGNS:
@@ -173,8 +187,22 @@ def build(
     if check:
         _compare(board, manifest.read().get(board, {}).get("sha256"), built.entry["sha256"])
         return
-    path = manifest.store(board, built, out or manifest.FOLDER)
-    entry = built.entry
+    _keep(board, built, out or manifest.FOLDER)
+
+
+def _build_board_file(file: Path, out: Path | None) -> None:
+    from firmware.analog.bitstream import build_board_file  # noqa: PLC0415
+    from firmware.errors import BuildError  # noqa: PLC0415
+
+    if out is None:
+        raise BuildError("bitstreams/ holds boards with an emulated array; give --out FOLDER")
+    _keep(file.stem, build_board_file(file), out)
+
+
+def _keep(name: str, built: "Built", folder: Path) -> None:
+    from firmware import manifest  # noqa: PLC0415
+
+    path, entry = manifest.store(name, built, folder), built.entry
     typer.echo(
         f"{path}: {entry['rows']} x {entry['cols']}, {entry['fmax_hz'] / 1e6:.1f} MHz reached for "
         f"{entry['clock_hz'] / 1e6:g} MHz, {entry['resources']}"

@@ -4,9 +4,12 @@ import hashlib
 import os
 import re
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from amaranth.hdl import Elaboratable
 
 from firmware import tools
 from firmware.board import Board, build_id
@@ -42,15 +45,29 @@ def build(name: str, wanted: BoardBuild, twin: Chip | None = None) -> Built:
 
     twin: chip of the board's geometry that is in it, as of a record; None: that of `contents_of`.
     """
-    platform = platform_of(name)()
-    family = family_of(platform)
     parameters = wanted.parameters
     chip, key, initial = contents_of(parameters, twin)
     identity = build_id(parameters, chip, key, initial=initial)
     board = Board(parameters, chip, key, build=identity, initial=initial)
+    return made(
+        name,
+        platform_of(name)(),
+        UartTop(board, wanted.pll),
+        parameters,
+        {"build": identity, "board": name, "device": chip.device.reference},
+    )
+
+
+def made(name: str, platform: Any, top: Elaboratable, parameters: Parameters, said: Mapping[str, str]) -> Built:
+    """Build the bitstream of a top.
+
+    name: of the file. said: what the manifest says beside what is known of parameters and tools. Raises BuildError as
+    `build` does.
+    """
+    family = family_of(platform)
     with tools.work_folder("build-") as folder:
         try:
-            plan = platform.prepare(UartTop(board, wanted.pll), "top", **_options(family))
+            plan = platform.prepare(top, "top", **_options(family))
             plan.execute_local(str(folder), env=_environment())
             bitstream = (folder / f"top{_SUFFIXES[family]}").read_bytes()
             report = (folder / "top.tim").read_text()
@@ -59,9 +76,7 @@ def build(name: str, wanted: BoardBuild, twin: Chip | None = None) -> Built:
     entry = {
         "file": f"{name}{_SUFFIXES[family]}",
         "sha256": hashlib.sha256(bitstream).hexdigest(),
-        "build": identity,
-        "board": name,
-        "device": chip.device.reference,
+        **said,
         "rows": parameters.rows,
         "cols": parameters.cols,
         "lanes": parameters.lanes,

@@ -3,15 +3,14 @@
 from amaranth.hdl import ClockDomain, ClockSignal, Instance, Module, ResetSignal, Signal
 from amaranth.lib import wiring
 
-from firmware.board import Board
 from firmware.platforms import Pll
 
 
 class UartTop(wiring.Component):
     """Connects a board to the first UART of a platform."""
 
-    def __init__(self, board: Board, pll: Pll | None) -> None:
-        """pll: makes the clock from the platform's own; None: that one is taken."""
+    def __init__(self, board: wiring.Component, pll: Pll | None) -> None:
+        """board: has a UART, `rx` and `tx`. pll: makes the clock from the platform's own; None: that one is taken."""
         super().__init__({})
         self._board, self._pll = board, pll
 
@@ -41,4 +40,8 @@ class UartTop(wiring.Component):
             o_CLKOP=feedback, o_CLKOS=clock, o_LOCK=locked,
         )  # fmt: skip
         # nextpnr derives the constraint of this clock from that of the pin and the settings of the PLL.
-        m.d.comb += [ClockSignal().eq(clock), ResetSignal().eq(~locked)]
+        m.d.comb += ClockSignal().eq(clock)
+        self._reset(m, locked)
+
+    def _reset(self, m: Module, locked: Signal) -> None:
+        m.d.comb += ResetSignal().eq(~locked)

@@ -6,12 +6,13 @@ V, A, S, Hz, ohm and s as floats; codes and clock ticks are integers. `docs/boar
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from firmware.analog import checks
 from firmware.analog.codes import BoardFileCodes
+from firmware.analog.fpga import KEYS, Fpga, fpga_of
 from firmware.analog.limits import (
     Limiter,
     Limits,
@@ -86,6 +87,8 @@ class BoardFile:
     power_up: PowerUp
     assignments: Mapping[Channel, str]
     """Key of the file, such as 'lines.row.dac[3]', by the channel or output that it names: each is named once."""
+    fpga: Fpga | None = None
+    """None: the file names no FPGA board, and no bitstream can be built."""
 
     @classmethod
     def load(cls, path: Path) -> "BoardFile":
@@ -159,7 +162,7 @@ class _Reader:
     """Reads the tables of one file in the order in which they depend on each other."""
 
     def __init__(self, found: object, folder: Path) -> None:
-        self._root = Table(found, "", _TOP, ("limiter",))
+        self._root = Table(found, "", _TOP, ("limiter", "fpga"))
         self._about = self._root.table(
             "board", ("name", "about", "device", "cell", "rows", "cols", "clock_hz"), ("half_select",)
         )
@@ -190,7 +193,7 @@ class _Reader:
         checks.check_timing(timed_by, every, parts, pulses, clock)
         if limiter is not None:
             checks.check_limiter(limiter, limits, pulses.get(Polarity.FORM))
-        return BoardFile(
+        found = BoardFile(
             name=about.text("name"), about=about.text("about"), device=self._device, cell=self._cell,
             half_select=half_select, clock=clock, dacs=parts.dacs, adcs=parts.adcs, chains=parts.chains,
             rows=lines["row"], cols=lines["col"], gates=lines["gate"], gate_per=per, sense=sense, timed_by=timed_by,
@@ -201,6 +204,7 @@ class _Reader:
             ),
             assignments=parts.taken,
         )  # fmt: skip
+        return replace(found, fpga=fpga_of(root.table("fpga", *KEYS), found)) if "fpga" in root else found
 
     def _find_device(self, folder: Path) -> Device:
         name = self._about.text("device")

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from firmware.analog.boardfile import BoardFile
+from firmware.analog.fpga import Fpga, bits_of
 from firmware.analog.pulses import Pulse
 from firmware.analog.sheet import limit_codes, sequence
 from firmware.analog.wiring import Line
@@ -48,6 +49,7 @@ def document(board: BoardFile) -> dict[str, Any]:
         "rest": {name: board.rest_pattern(name) for name in board.chains},
         "power_up": _plain(asdict(board.power_up)),
         "assignments": {str(channel): key for channel, key in board.assignments.items()},
+        "fpga": None if board.fpga is None else _fpga_document(board, board.fpga),
     }
 
 
@@ -76,6 +78,15 @@ def _pulse_document(board: BoardFile, pulse: Pulse) -> dict[str, Any]:
         for level in pulse.levels
     ]
     return {"side": pulse.side, "levels": levels}
+
+
+def _fpga_document(board: BoardFile, fpga: Fpga) -> dict[str, Any]:
+    bits = bits_of(board)
+    pins = {
+        signal: [{"of": goes_to, "pin": str(pin)} for goes_to, pin in zip(bits[signal], several, strict=True)]
+        for signal, several in fpga.pins.items()
+    }
+    return {"platform": fpga.platform, "standard": fpga.standard, "pins": pins}
 
 
 def _plain(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from firmware.analog.boardfile import BoardFile
+from firmware.analog.fpga import bits_of
 from firmware.analog.pulses import Pulse
 from firmware.analog.transfer import exact
 from firmware.analog.wiring import Adc, Dac, Line
@@ -14,7 +15,7 @@ _NAMES = {"row": "row", "col": "column"}
 
 def text(board: BoardFile) -> str:
     """Return the sheet as aligned plain text."""
-    parts = (_head, _lines, _limits, _levels, _ranges, _times, _at_rest)
+    parts = (_head, _lines, _limits, _levels, _ranges, _times, _at_rest, _fpga)
     return "\n".join("\n".join(part(board)) + "\n" for part in parts)
 
 
@@ -201,3 +202,17 @@ def _at_rest(board: BoardFile) -> Iterator[str]:
     yield from _columns(("switches", "at power-on", "FPGA unconfigured"), rows)
     yield f"counts on pull-ups: {', '.join(power_up.pull_ups) or 'none'}"
     yield f"counts on pull-downs: {', '.join(power_up.pull_downs) or 'none'}"
+
+
+def _fpga(board: BoardFile) -> Iterator[str]:
+    if board.fpga is None:
+        yield "no [fpga]: no bitstream can be built"
+        return
+    yield f"FPGA pin of each signal: {board.fpga.platform}, {board.fpga.standard}"
+    bits = bits_of(board)
+    rows = [
+        (signal, goes_to, pin)
+        for signal, pins in board.fpga.pins.items()
+        for goes_to, pin in zip(bits[signal], pins, strict=True)
+    ]
+    yield from _columns(("signal", "of", "pin"), rows)

@@ -58,7 +58,11 @@ class Shapes(wiring.Component):
         """Compare one level a clock."""
         m = Module()
         unset = {"polarity": UNSET, "level": 0, "width": 0}
-        m.submodules.shapes = shapes = Memory(shape=ShapeLayout, depth=PULSE_SHAPES, init=[unset] * PULSE_SHAPES)
+        # What is compared with limits in the same clock must not come late: block RAM takes a quarter of a period.
+        attributes = {"ram_style": "distributed"} if self._limited else {}
+        m.submodules.shapes = shapes = Memory(
+            shape=ShapeLayout, depth=PULSE_SHAPES, init=[unset] * PULSE_SHAPES, attrs=attributes
+        )
         entry = data.StructLayout(
             {"polarity": 2, "level": LEVEL_BITS, "amplitude": 16, "width": 32, "gate": 16},
         )
@@ -72,7 +76,7 @@ class Shapes(wiring.Component):
             write.data.polarity.eq(self.polarity), write.data.level.eq(known.level), write.data.width.eq(self.width),
         ]  # fmt: skip
         if self._limited:
-            m.submodules.heights = heights = Memory(shape=16, depth=PULSE_SHAPES, init=[])
+            m.submodules.heights = heights = Memory(shape=16, depth=PULSE_SHAPES, init=[], attrs=attributes)
             height, put = heights.read_port(), heights.write_port()
             m.d.comb += [
                 height.addr.eq(self.number), put.addr.eq(self.number), put.data.eq(self.amplitude),

@@ -1,0 +1,36 @@
+"""Builds the bitstream of a board file."""
+
+import hashlib
+from pathlib import Path
+
+from firmware.analog.board import AnalogBoard, build_id, parameters_of
+from firmware.analog.boardfile import BoardFile
+from firmware.analog.fpgatop import AnalogTop
+from firmware.analog.platform import fpga_board
+from firmware.build import Built, made
+from firmware.errors import BoardFileError
+
+
+def build_board_file(path: Path) -> Built:
+    """Build what a board file describes, for the FPGA board that it names.
+
+    Raises BoardFileError where the gateware cannot drive the board, or the FPGA board has not what the file names;
+    BuildError as `firmware.build.build` does.
+    """
+    board = BoardFile.load(path)
+    try:
+        platform, clock = fpga_board(board)
+        parameters = parameters_of(board, clock.divisor)
+    except BoardFileError as error:
+        raise BoardFileError(f"{path}: {error}") from None
+    identity = build_id(board, parameters)
+    assert board.fpga is not None
+    said = {
+        "build": identity,
+        "board": board.fpga.platform,
+        "device": board.device.reference,
+        "board_file": path.name,
+        "board_file_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+    top = AnalogTop(AnalogBoard(board, parameters, build=identity), clock.pll)
+    return made(path.stem, platform, top, parameters, said)
