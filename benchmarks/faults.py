@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import tomli_w
 
 import firmware
@@ -32,6 +33,7 @@ else:
 
 EXAMPLE = Path(firmware.__file__).parent / "boards" / "example-1t1r-16x16.toml"
 SILENCE = 2e-3  # s of the watchdog
+MOST_PULSES = 300  # of one command: programming at the start has some that would take most of a campaign
 
 
 def board_file(folder: Path) -> Path:
@@ -43,6 +45,8 @@ def board_file(folder: Path) -> Path:
         "discharge_s": 100e-9, "dac_settle_s": 7e-6, "gate_settle_s": 100e-9, "sense_settle_s": [1e-6] * 4,
     }  # fmt: skip
     found["watchdog"]["silence_s"] = SILENCE
+    for table in ("limits", "absolute"):
+        found[table]["pulses_per_cell_per_s"] = 1e6
     path = folder / "board.toml"
     path.write_text(tomli_w.dumps(found))
     return path
@@ -63,7 +67,14 @@ def recorded(file: Path, folder: Path) -> list[commands.Command]:
     with kept.open("rb") as file_:
         every = [decode_command(raw) for _, raw, _ in exchanges(file_, str(kept))]
     configured = (commands.Identify, commands.ConfigureShape, commands.ConfigureRead, commands.ConfigureLimits)
-    return [one for one in every if not isinstance(one, (*configured, commands.Safe, commands.LoadCounters))]
+    left_out = (*configured, commands.Safe, commands.LoadCounters)
+    return [one for one in every if not isinstance(one, left_out) and _pulses(one) <= MOST_PULSES]
+
+
+def _pulses(command: commands.Command) -> int:
+    """Return how many pulses a command asks for."""
+    several = isinstance(command, (commands.Pulse, commands.PulseSparse))
+    return int(np.abs(command.counts.astype(np.int64)).sum()) if several else 0  # type: ignore[attr-defined]
 
 
 def run(moments: int, seed: int, *, say: bool = True) -> Found:
