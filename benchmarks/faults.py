@@ -4,10 +4,10 @@
 
 A training run of wbc is recorded on the gateware of the 1T1R example, and its commands are sent again, over and over,
 with a fault at each of N moments that clocks drawn by lot separate: the host is killed, the cable is pulled, bytes are
-flipped, the board is reset, a line of the ADCs or of the DACs is stuck, an ADC saturates. Host and board share one simulated clock, so
-that a watchdog's time passes as fast as everything else. A monitor looks at every voltage and every pulse at the cells,
-at how long anything is not at rest once a trip stands, and after each fault at what counters and host say of the pulses
-that the cells have really had. Bounded by --moments.
+flipped, the board is reset, a line of the ADCs or of the DACs is stuck, an ADC saturates. Host and board share one
+simulated clock, so that a watchdog's time passes as fast as everything else. A monitor looks at every voltage and every
+pulse at the cells, at how long anything is not at rest once a trip stands, and after each fault at what counters and
+host say of the pulses that the cells have really had. Bounded by --moments.
 """
 
 import argparse
@@ -108,10 +108,8 @@ def main() -> None:
         print(f"{name:16} {count}")
     print(f"trips (STATUS):  {dict(found.trips)}")
     print(f"commands answered {found.answered}, pulses counted that were not executed {found.doubt}")
-    print(f"with a stuck line: {found.odd} pulses that no level explains")
-    print(
-        f"with a stuck line: {found.stuck_reads} readings with the voltage of a pulse, {found.uncounted} moved a cell"
-    )
+    print(f"with a stuck line of the DACs: {found.odd} pulses that no level explains,")
+    print(f"{found.stuck_reads} readings with the voltage of a pulse, of which {found.uncounted} moved a cell")
     for one in found.wrong[:20]:
         print(f"WRONG: {one}")
     print(f"{len(found.wrong)} wrong")
