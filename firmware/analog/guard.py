@@ -147,7 +147,8 @@ class Guard(wiring.Component):
         m, write, written, channels = self.m, self.write, self.written, self.parameters.channels
         above = {kind: self._above(kind) for kind in self.parameters.kinds}
         # Codes of a reading stand before its wish does: inputs of a product may be below rest, where no pulse may be.
-        of_kind = Mux(self.reading & ~self.driving, above[Kind.READ], self._of_kind(self.kind, above))
+        ahead = self.reading & ~self.driving & ~self.wanted
+        of_kind = Mux(ahead, above[Kind.READ], self._of_kind(self.kind, above))
         known, taken, passed = Signal(), Signal(), Signal()
         m.d.comb += [
             known.eq(write.payload.channel < len(channels)),
