@@ -82,7 +82,7 @@ class AnalogArray(wiring.Component):
         self.selected = Signal()  # lines were selected; at first all switches are as at rest
         # Whose lines they are: those of the next cell only once it is known, as each pattern takes its time.
         self.chosen_row, self.chosen_col = Signal.like(self.row), Signal.like(self.col)
-        self.leaving = Signal()  # behind the last cell of a passive array: all lines go to their rest codes
+        self.leaving = Signal(init=1)  # behind the last cell of a passive array: all lines go to their rest codes
         self.forming = Signal()
         self.whole = Signal()  # of a VMM: all rows of the region take part, not the row at hand alone
         self.held = Signal()  # rows and gates have codes of the last VMM, of rows

@@ -195,3 +195,19 @@ def test_safe_cuts_the_voltage_of_all_cells_together_and_the_next_pulse_is_whole
     bench.run(script)
     for found in seen:
         same(board, found, wanted(board, scheme, polarity, 1, 3))
+
+
+def test_a_region_without_a_pulse_drives_nothing_also_as_the_first_request(board):
+    bench = Bench(board, conductances(board))
+
+    async def script(b):
+        region = {"row0": 1, "row1": 3, "col0": 2, "col1": 4, "half_select": HalfSelect.V_HALF}
+        await b.ask(Operation.COUNTS, [0] * 4, **region)
+        before = b.words
+        await b.ask(Operation.PULSE, **region)
+        assert b.words == before  # of the DACs
+        assert b.ctx.get(b.array.port.rows_done) == 2
+        assert not b.pulses()
+        assert b.ctx.get(b.array.trips) == 0
+
+    bench.run(script)
