@@ -32,6 +32,6 @@ def pins_of(board: BoardFile) -> Mapping[str, Member]:
     }
 
 
-def outputs_of(board: BoardFile) -> list[str]:
+def driven_pins(board: BoardFile) -> list[str]:
     """Return the names of the pins that the gateware drives."""
     return [name for name in pins_of(board) if name != ADC_SDO]

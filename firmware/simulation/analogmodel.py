@@ -7,16 +7,15 @@ from pathlib import Path
 from amaranth.back import rtlil
 
 from firmware import tools
-from firmware.analog.board import AnalogBoard, build_id
+from firmware.analog.board import TOP, AnalogBoard, build_id
 from firmware.analog.boardfile import BoardFile
 from firmware.parameters import Parameters
-from firmware.simulation.analogtop import AnalogTop
+from firmware.simulation.analogtop import AnalogSimulationTop
 from firmware.simulation.chips import ChipError
 from firmware.simulation.model import digest_of
 from firmware.simulation.physical import PhysicalBoard
 from firmware.simulation.verilated import build_model
 
-TOP = "hwctl_analog_board"
 HARNESS = Path(__file__).with_name("analog.cpp")
 LIBRARY = "board.so"
 TAKEN = 1 << 16  # bytes of the board that are taken at once
@@ -42,7 +41,7 @@ def library_of(board: BoardFile, parameters: Parameters, *, trace: bool = False)
     """
     folder = tools.cache_folder() / f"analog-{digest_of(HARNESS, (parameters, board, trace))}"
     if not folder.exists():
-        top = AnalogTop(AnalogBoard(board, parameters, build=build_id(board, parameters)))
+        top = AnalogSimulationTop(AnalogBoard(board, parameters, build=build_id(board, parameters)))
         il = rtlil.convert(top, name=TOP, emit_src=False)
         defines = {"HWCTL_DIVISOR": parameters.divisor}
         build_model(il, TOP, HARNESS, folder, LIBRARY, defines=defines, trace=trace, shared=True)

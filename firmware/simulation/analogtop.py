@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from firmware.analog.board import AnalogBoard
 
 
-class AnalogTop(wiring.Component):
+class AnalogSimulationTop(wiring.Component):
     """The pins of a board, and its clock. Nothing stands still here: the guard counts."""
 
     def __init__(self, board: AnalogBoard) -> None:

@@ -14,8 +14,6 @@ from firmware.analog.wiring import Channel, Line
 from firmware.simulation.chips import AdcChip, ChipError, DacChip, SwitchChain
 
 Floats = NDArray[np.float64]
-Volts = tuple[float | None, ...]
-"""V of some lines; None where one is connected to nothing."""
 
 
 class Applied(NamedTuple):

@@ -4,7 +4,7 @@ import numpy as np
 from amaranth.sim import Simulator
 
 from firmware.analog.array import AnalogArray
-from firmware.analog.pins import outputs_of
+from firmware.analog.pins import driven_pins
 from firmware.parameters import Parameters
 from firmware.port import Operation
 from firmware.simulation.physical import PhysicalBoard
@@ -43,7 +43,7 @@ class Bench:
             before = -1
             while True:
                 await ctx.tick()
-                pins = {name: ctx.get(getattr(array, name)) for name in outputs_of(self.board)}
+                pins = {name: ctx.get(getattr(array, name)) for name in driven_pins(self.board)}
                 ctx.set(array.adc_sdo, self.physical.see(pins))
                 levels = array.guard.levels
                 assert not ctx.get(array.switching & (levels.gate | ~levels.ground)), "a pattern is not there yet"

@@ -10,7 +10,7 @@ from board_files import PASSIVE, TRANSISTORS, loaded
 
 from firmware.analog.array import AnalogArray
 from firmware.analog.identity import identity_of_board
-from firmware.analog.pins import outputs_of
+from firmware.analog.pins import driven_pins
 from firmware.engine.engine import Engine
 from firmware.engine.replies import fixed_replies
 from firmware.front.port import receive_bytes
@@ -72,7 +72,7 @@ class Bench:
         async def look(ctx):
             while True:
                 await ctx.tick()
-                pins = {name: ctx.get(getattr(self.array, name)) for name in outputs_of(self.board)}
+                pins = {name: ctx.get(getattr(self.array, name)) for name in driven_pins(self.board)}
                 ctx.set(self.array.adc_sdo, self.physical.see(pins))
 
         async def power_up(ctx):

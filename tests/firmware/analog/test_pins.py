@@ -5,7 +5,7 @@ from amaranth.sim import Simulator
 
 from firmware.analog.board import AnalogBoard, parameters_of
 from firmware.analog.boardfile import BoardFile
-from firmware.analog.pins import outputs_of, pins_of
+from firmware.analog.pins import driven_pins, pins_of
 from tests.firmware.analog.board_files import PASSIVE, TRANSISTORS
 
 
@@ -13,7 +13,7 @@ from tests.firmware.analog.board_files import PASSIVE, TRANSISTORS
 def test_outputs_are_at_rest_before_the_first_clock(path):
     board = BoardFile.load(path)
     gateware = AnalogBoard(board, parameters_of(board, 16), build="x")
-    signals = {name: getattr(gateware, name) for name in outputs_of(board)}
+    signals = {name: getattr(gateware, name) for name in driven_pins(board)}
     found = {}
 
     async def look(ctx):
