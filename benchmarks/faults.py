@@ -92,7 +92,6 @@ def run(moments: int, seed: int, *, say: bool = True) -> Found:
                 took = time.perf_counter() - began
                 print(f"{n + 1} of {moments} moments, {took:.0f} s, {len(campaign.found.wrong)} wrong", flush=True)
         found = campaign.found
-        found.stuck_reads += campaign.simulation.physical.read_with_pulse  # type: ignore[attr-defined]
         campaign.simulation.close()
     return found
 
@@ -108,8 +107,6 @@ def main() -> None:
         print(f"{name:16} {count}")
     print(f"trips (STATUS):  {dict(found.trips)}")
     print(f"commands answered {found.answered}, pulses counted that were not executed {found.doubt}")
-    print(f"with a stuck line of the DACs: {found.odd} pulses that no level explains,")
-    print(f"{found.stuck_reads} readings with the voltage of a pulse, of which {found.uncounted} moved a cell")
     for one in found.wrong[:20]:
         print(f"WRONG: {one}")
     print(f"{len(found.wrong)} wrong")

@@ -1,6 +1,6 @@
 """Clocks of a physical front end: what its gateware adds to pulses, settle times and conversions. Exact, no noise.
 
-    python -m benchmarks.front_end [--board FILE.toml]
+    python -m benchmarks.front_end [--board FILE.toml] [--without-readback]
 
 The gateware of a board file runs in Verilator between real commands and models of its parts. A pulse, a reading of a
 row and a product are counted as the difference between commands of few and of many: what a command takes once is not in
@@ -8,18 +8,27 @@ it.
 """
 
 import argparse
+import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import tomli_w
 
 import firmware
 from firmware.analog.boardfile import BoardFile
 from firmware.analog.sequence import Times
+from firmware.analog.transfer import ticks_up
 from firmware.simulation.analogboard import AnalogSimulation, ModelPort
 from hwctl.crossbar.driver import Crossbar
 from hwctl.links.bytelink import ByteLink
 from hwctl.protocol.codes import Polarity
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 EXAMPLE = Path(firmware.__file__).parent / "boards" / "example-1t1r-16x16.toml"
 
@@ -30,7 +39,8 @@ class Row:
 
     what: str
     needed: int
-    """What the board asks for: the pulse, settle and conversion times, words to its converters and switches."""
+    """What the board asks for: the pulse, settle and conversion times, words to its converters and switches, and those
+    that read codes back where settle times do not cover them."""
     taken: float
 
     @property
@@ -73,6 +83,8 @@ class Needs:
         self.frame = _word(adc.half_period, adc.part.word_bits)
         self.latency = adc.part.latency
         self.channels = len({line.adc.number for line in board.cols if line.adc is not None})
+        between = ticks_up(dac.part.read_sync_high, board.clock)
+        self.asking = self.word + between if board.readback else 0
         self.shift = max(chain.shift_ticks for chain in board.chains.values())
         settle = codes.switch_settle
         self.times = Times(settle, codes.dac_settle, max(codes.gate_settle, 1), settle, codes.discharge)
@@ -106,8 +118,11 @@ class Needs:
         settle = next(
             s for s, one in zip(self.codes.sense_settle, self.codes.ranges, strict=True) if one.number == tia_range
         )
+        rows = len(self.board.rows)
+        covered = self.times.switch + self.times.gate + self.times.converter
         return (
-            self.word * len(self.board.rows)
+            self.word * rows
+            + max((rows + 1) * self.asking - covered, 0)  # each word but the last asks, and all but the first bring
             + self.times.switch
             + self._sensing(max(settle, round(1e-6 * self.board.clock)))
         )
@@ -153,10 +168,25 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--board", type=Path, default=EXAMPLE, metavar="FILE.toml")
-    file = parser.parse_args().board
-    print(f"{file.name}, clocks: asked for by the board, taken, on top")
-    for row in measure(file):
-        print(f"{row.what:36} {row.needed:7} {row.taken:9.1f} {row.overhead:7.1%}")
+    parser.add_argument("--without-readback", action="store_true", help="as if no SDO of a DAC were wired")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        file = without_readback(given.board, Path(folder)) if given.without_readback else given.board
+        print(f"{file.name}, clocks: asked for by the board, taken, on top")
+        for row in measure(file):
+            print(f"{row.what:36} {row.needed:7} {row.taken:9.1f} {row.overhead:7.1%}")
+
+
+def without_readback(file: Path, folder: Path) -> Path:
+    """Write a board file whose DACs are not read back."""
+    found = tomllib.loads(file.read_text())
+    for dac in found["dac"]:
+        dac["readback"] = False
+    if "fpga" in found:
+        del found["fpga"]["pins"]["dac_sdo"]
+    written = folder / file.name
+    written.write_text(tomli_w.dumps(found))
+    return written
 
 
 if __name__ == "__main__":

@@ -23,10 +23,11 @@ from firmware.analog.outputs import Side
 from firmware.analog.pins import pins_of
 from firmware.analog.sequence import Sequencer, Times
 from firmware.analog.switches import Switches
+from firmware.analog.transfer import ticks_up
 from firmware.parameters import Parameters
 from firmware.port import ArrayPort, Operation
 from hwctl.protocol.cells import CELL
-from hwctl.protocol.codes import CellFlag, HalfSelect
+from hwctl.protocol.codes import CellFlag, HalfSelect, Trip
 
 COUNT_WORD = CELL.fields["count"][1] // 2
 FLAGS_WORD = CELL.fields["flags"][1] // 2
@@ -116,7 +117,8 @@ class AnalogArray(wiring.Component):
         m.submodules.sequencer = ResetInserter(~self.guard.running)(self.sequencer)
         internal = [dac.internal for dac in board.dacs.values()]
         half = max(dac.half_period for dac in board.dacs.values())
-        m.submodules.dacs = self.dacs = Dacs(first.part, outputs_of(board), internal, half, 1)
+        wait = ticks_up(first.part.read_sync_high, board.clock) if board.readback else None
+        m.submodules.dacs = self.dacs = Dacs(first.part, outputs_of(board), internal, half, 1, wait)
         half = max(one.half_period for one in board.adcs.values())
         m.submodules.adcs = self.adcs = Adcs(adc.part, len(board.adcs), adc.span, half, max(half - 1, 1))
         connect(m, self.guard.written, self.dacs.codes)
@@ -185,12 +187,15 @@ class AnalogArray(wiring.Component):
             guard.wish.eq(self.sequencer.wish), guard.safe.eq(self.safe), guard.heard.eq(self.heard),
             guard.bad_frame.eq(self.bad_frame), guard.executing.eq(self.executing | port.busy),
             guard.acknowledge.eq(port.acknowledge), port.trips.eq(guard.trips),
-            guard.forming.eq(self.forming), guard.reading.eq(self.is_reading), guard.blocked.eq(self.blocked),
+            guard.forming.eq(self.forming), guard.reading.eq(self.is_reading),
+            guard.blocked.eq(self.blocked | Mux(self.dacs.wrong, Trip.READBACK, 0)),
+            guard.stands.eq(self.dacs.stands), self.dacs.check.eq(self.sequencer.busy),
+            self.sequencer.stands.eq(self.dacs.stands & ~guard.written.valid),
             guard.rested.eq(self.dacs.rested), self.dacs.to_rest.eq(guard.to_rest),
             self.trips.eq(guard.trips), self.resting.eq(guard.resting),
             self.dac_sclk.eq(self.dacs.sclk), self.dac_sdi.eq(self.dacs.sdi), self.dac_sync_n.eq(self.dacs.sync_n),
             self.adc_sclk.eq(self.adcs.sclk), self.adc_sdi.eq(self.adcs.sdi), self.adc_cs_n.eq(self.adcs.cs_n),
-            self.adcs.sdo.eq(self.adc_sdo),
+            self.adcs.sdo.eq(self.adc_sdo), *([self.dacs.sdo.eq(self.dac_sdo)] if self.board.readback else []),
             self.sequencer.side.eq(self.side), self.sequencer.sense.eq(self.is_reading), self.sequencer.pulses.eq(1),
             self.sequencer.bias.eq(self.biased),
             self.range_pins.eq(Array([Const(one.pins, 8) for one in self.board.codes.ranges])[self.range]),

@@ -8,7 +8,7 @@ from firmware.analog.array import AnalogArray
 from firmware.analog.boardfile import BoardFile
 from firmware.analog.buildable import check_buildable
 from firmware.analog.identity import identity_of_board
-from firmware.analog.pins import ADC_SDO, driven_pins, pins_of
+from firmware.analog.pins import answering_pins, driven_pins, pins_of
 from firmware.board import name_of
 from firmware.engine.engine import Engine
 from firmware.engine.replies import fixed_replies
@@ -64,7 +64,7 @@ class AnalogBoard(wiring.Component):
             array.heard.eq(front.heard), array.bad_frame.eq(front.bad_frame), array.safe.eq(front.command.safe),
             array.executing.eq(engine.executing), self.executing.eq(engine.executing),
             self.resting.eq(array.resting), self.tripped.eq(array.trips.any()),
-            array.adc_sdo.eq(getattr(self, ADC_SDO)),
+            *(getattr(array, name).eq(getattr(self, name)) for name in answering_pins(self.board)),
             *(getattr(self, name).eq(getattr(array, name)) for name in driven_pins(self.board)),
         ]  # fmt: skip
         return m

@@ -113,6 +113,11 @@ class BoardFile:
         return Polarity.FORM in self.pulses
 
     @property
+    def readback(self) -> bool:
+        """Whether each code of a DAC is read back before it drives anything."""
+        return all(dac.readback for dac in self.dacs.values())
+
+    @property
     def lines(self) -> tuple[Line, ...]:
         """Rows, columns, gates."""
         return self.rows + self.cols + self.gates

@@ -58,6 +58,8 @@ def bits_of(board: "BoardFile") -> dict[str, tuple[str, ...]]:
         "adc_sclk": every_adc, "adc_sdi": every_adc, "adc_cs_n": every_adc, "adc_sdo": adcs,
         "shcp": chains, "ds": chains, "stcp": chains, "enable_n": chains,
     }  # fmt: skip
+    if board.readback:
+        found["dac_sdo"] = dacs
     if board.sense.range_pins:
         found["range_pins"] = tuple(f"bit {n} of range_codes" for n in range(board.sense.range_pins))
     return found

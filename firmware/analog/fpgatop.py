@@ -5,7 +5,7 @@ from amaranth.lib.cdc import ResetSynchronizer
 from amaranth.lib.io import Buffer, Direction
 
 from firmware.analog.board import AnalogBoard
-from firmware.analog.pins import ADC_SDO
+from firmware.analog.pins import INPUTS
 from firmware.analog.platform import RESOURCE
 from firmware.platforms import Pll
 from firmware.tops import UartTop
@@ -29,9 +29,9 @@ class AnalogTop(UartTop):
         ports = platform.request(RESOURCE, 0, dir="-")  # type: ignore[attr-defined]
         for name in vars(ports):
             signal = getattr(board, name)
-            direction = Direction.Input if name == ADC_SDO else Direction.Output
+            direction = Direction.Input if name in INPUTS else Direction.Output
             m.submodules[f"pins_{name}"] = buffer = Buffer(direction, getattr(ports, name))
-            m.d.comb += signal.eq(buffer.i) if name == ADC_SDO else buffer.o.eq(signal)
+            m.d.comb += signal.eq(buffer.i) if name in INPUTS else buffer.o.eq(signal)
         return m
 
     def _reset(self, m: Module, locked: Signal) -> None:

@@ -7,6 +7,7 @@ wishes come:
 - no code leaves it that exceeds the limit of its channel;
 - nothing is driven with more than what its kind may have: a reading, a pulse, or forming behind a limiter in hardware;
 - no pulse is longer than its limit, and between two of them lines are at ground for `gap` clocks;
+- nothing begins to be driven while a code is on its way, or where it is not known to have come;
 - drivers of rows and of columns are never on together, nor a driver together with a path to ground of its line, and
   between the one and the other are `dead` clocks;
 - lines that are not selected have a bias exactly as long as one of the drivers is on: cells never see bias alone;
@@ -34,9 +35,10 @@ class Guard(wiring.Component):
     """`wish`, `write`, `zero`, `forming` and `reading` come from sequencers; `levels` and `written` go to the pins.
 
     `zero` asks for the rest code of every channel, as going to rest does: `to_rest` is high until `rested` says that
-    all have it, and no other code is taken meanwhile. `heard` and `bad_frame` are high for one clock with each whole
-    and each damaged frame. `blocked`: trips that others find. `narrow` lowers a limit; a higher value than the present
-    one changes nothing. What channels hold at power-up is not known.
+    all have it, and no other code is taken meanwhile. `stands`: every code that was taken has come. `heard` and
+    `bad_frame` are high for one clock with each whole and each damaged frame. `blocked`: trips that others find.
+    `narrow` lowers a limit; a higher value than the present one changes nothing. What channels hold at power-up is not
+    known.
     """
 
     def __init__(self, parameters: GuardParameters) -> None:
@@ -51,6 +53,7 @@ class Guard(wiring.Component):
                 "forming": In(1),
                 "reading": In(1),
                 "rested": In(1),
+                "stands": In(1),
                 "safe": In(1),
                 "heard": In(1),
                 "bad_frame": In(1),
@@ -227,8 +230,12 @@ class Guard(wiring.Component):
             m.d.sync += self.grounded.eq(0)
         with m.Elif(levels.ground & (self.grounded < p.gap)):
             m.d.sync += self.grounded.eq(self.grounded + 1)
-        early.append(self.wanted & ~self.driving & (self.grounded < p.gap))
+        early.append(self.wanted & ~self.driving & (self._uncertain() | (self.grounded < p.gap)))
         self.disordered = Cat(early).any()
+
+    def _uncertain(self) -> Value:
+        """Return whether a code may not have come."""
+        return self.written.valid | ~self.stands
 
     def _count(self, clocks: Signal, clear: Value, most: int) -> None:
         with self.m.If(clear):

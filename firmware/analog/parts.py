@@ -2,8 +2,8 @@
 
 AD539x: Analog Devices, "8-/16-Channel, 3 V/5 V, Serial Input, Single-Supply, 12-/14-Bit Voltage Output,
 AD5390/AD5391/AD5392", data sheet Rev. E: timing page 11 table 6, registers page 24 tables 10 to 14, channel address
-page 29, supply page 6. Bits, channels, references and the place of values in the word are those of Linux'
-drivers/iio/dac/ad5380.c as well.
+page 29, supply page 6; of Rev. F page 11 table 5 the time between words that read back, as it is longer there. Bits,
+channels, references and the place of values in the word are those of Linux' drivers/iio/dac/ad5380.c as well.
 ADS79xx: Texas Instruments, "ADS79xx Pin Compatible, 12-, 10-, 8-Bit, 1-MSPS, 16-, 12-, 8-, 4-Channel, Single-Ended,
 Serial Interface ADCs", SLAS605C: features, device operation, mode control register. Fields and the two frames from
 a channel's number to its value are those of Linux' drivers/iio/adc/ti-ads7950.c as well.
@@ -41,12 +41,16 @@ class DacPart:
     channel_bits: int = 4
     write: int = 0b11 << 14
     """REG1 and REG0 of a write to a channel's input register; A/B (bit 23) and R/W (bit 22) are 0."""
+    read: int = 1 << 22
+    """R/W: the next word to the part brings what the channel's register holds."""
     samples_on: str = "falling"
     """Edge of SCLK at which the part takes a bit."""
     clock: float = 1 / 33e-9
     """Hz: highest SCLK."""
     sync_high: float = 10e-9
-    """s: shortest /SYNC high between words."""
+    """s: shortest /SYNC high between words,"""
+    read_sync_high: float = 140e-9
+    """and behind one that asks for a register."""
     load_low: float = 20e-9
     """s: shortest low pulse on /LDAC, which updates all outputs at once."""
     clear_low: float = 20e-9
@@ -57,6 +61,10 @@ class DacPart:
     def word(self, channel: int, value: int) -> int:
         """Return the word that writes a code to a channel."""
         return self.write | channel << self.channel_at | value << self.value_at
+
+    def read_word(self, channel: int) -> int:
+        """Return the word that asks for a channel's code."""
+        return self.read | self.word(channel, 0)
 
     @property
     def reference_word(self) -> int:
@@ -119,6 +127,7 @@ _AD539X = "AD5390/AD5391/AD5392 data sheet Rev. E"
 _DAC_ASSUMED = (
     "gain and offset registers hold their defaults, so that the output is full scale * code / 2**bits",
     "nothing is said of outputs at power-up: boards keep their drive switches open then",
+    "a word read back has channel and value where a write has them; a word of zeros does nothing but bring it",
 )
 _HIGH = (2.0, 2.75)  # AVDD of the -5 parts is at most 5.5 V, which bounds full scale
 _LOW = (1.0, 1.8)

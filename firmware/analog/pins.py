@@ -6,16 +6,19 @@ from amaranth.lib.wiring import In, Member, Out
 
 from firmware.analog.boardfile import BoardFile
 
-ADC_SDO = "adc_sdo"  # the only inputs
+INPUTS = ("adc_sdo", "dac_sdo")
+"""Pins that parts drive."""
 
 
 def pins_of(board: BoardFile) -> Mapping[str, Member]:
     """Return the members of a signature: what is there once a part has a bit a part, in the order of the file.
 
     `enable_n`, `stcp`, `ds` and `shcp` of the chains; all DACs share `dac_sclk` and `dac_sdi`, all ADCs all but
-    `adc_sdo`. Levels are those at power-up: nothing selected, switches not enabled.
+    `adc_sdo`. `dac_sdo` is there where DACs are read back. Levels are those at power-up: nothing selected, switches not
+    enabled.
     """
     chains = len(board.chains)
+    answers = {"dac_sdo": In(len(board.dacs))} if board.readback else {}
     return {
         "dac_sclk": Out(1),
         "dac_sdi": Out(1),
@@ -23,7 +26,8 @@ def pins_of(board: BoardFile) -> Mapping[str, Member]:
         "adc_sclk": Out(1),
         "adc_sdi": Out(1),
         "adc_cs_n": Out(1, init=1),
-        ADC_SDO: In(len(board.adcs)),
+        "adc_sdo": In(len(board.adcs)),
+        **answers,
         "shcp": Out(chains),
         "ds": Out(chains),
         "stcp": Out(chains, init=-1),
@@ -34,4 +38,9 @@ def pins_of(board: BoardFile) -> Mapping[str, Member]:
 
 def driven_pins(board: BoardFile) -> list[str]:
     """Return the names of the pins that the gateware drives."""
-    return [name for name in pins_of(board) if name != ADC_SDO]
+    return [name for name in pins_of(board) if name not in INPUTS]
+
+
+def answering_pins(board: BoardFile) -> list[str]:
+    """Return the names of the pins that parts drive."""
+    return [name for name in pins_of(board) if name in INPUTS]

@@ -7,7 +7,7 @@ from amaranth.build import Attrs, Pins, Resource, Subsignal
 
 from firmware.analog.boardfile import BoardFile
 from firmware.analog.fpga import Fpga
-from firmware.analog.pins import ADC_SDO
+from firmware.analog.pins import INPUTS
 from firmware.analog.tables import shown
 from firmware.errors import BoardFileError
 from firmware.platforms import BAUD_WANTED, BUILDS, Pll, family_of, platforms
@@ -92,9 +92,9 @@ def _resource(fpga: Fpga) -> Resource:
     signals = []
     for signal, pins in fpga.pins.items():
         names = " ".join(pin.resource for pin in pins)
-        # An ADC that is not selected, or not there, reads as zeros.
-        pull = [Attrs(PULLMODE="DOWN")] if signal == ADC_SDO else []
-        signals.append(Subsignal(signal, Pins(names, dir="i" if signal == ADC_SDO else "o"), *pull))
+        # A part that is not selected, or not there, reads as zeros.
+        pull = [Attrs(PULLMODE="DOWN")] if signal in INPUTS else []
+        signals.append(Subsignal(signal, Pins(names, dir="i" if signal in INPUTS else "o"), *pull))
     return Resource(RESOURCE, 0, *signals, Attrs(IO_TYPE=fpga.standard))
 
 

@@ -52,7 +52,8 @@ class Sequencer(wiring.Component):
     `bias`: pulses with it. The inputs stand still while busy; switches and codes are as they shall be. Amplifiers
     settle for `width` clocks of a reading; from then on `sensing` is high, until `sensed`. `fired` is high for one
     clock as each pulse begins. `stop` ends it behind the pulse that it is at. `again`: the switches that select stand
-    as they did before. Where the guard goes to rest, this is reset.
+    as they did before. `stands`: codes are known to have come to the converters. Where the guard goes to rest, this is
+    reset.
     """
 
     def __init__(self, times: Times) -> None:
@@ -63,6 +64,7 @@ class Sequencer(wiring.Component):
                 "start": In(1),
                 "stop": In(1),
                 "again": In(1),
+                "stands": In(1),
                 "sense": In(1),
                 "side": In(Side),
                 "bias": In(1),
@@ -117,7 +119,7 @@ class Sequencer(wiring.Component):
         with m.State("GATE ON"), m.If(self._over):
             self._for(times.converter)
             m.next = "CONVERTERS"
-        with m.State("CONVERTERS"), m.If(self._over):
+        with m.State("CONVERTERS"), m.If(self._over & self.stands):
             m.d.sync += [
                 wish.ground.eq(0), wish.sense.eq(self.sense),
                 wish.return_row.eq(~self.sense & (self.side == Side.COL)),

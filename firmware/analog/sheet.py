@@ -56,7 +56,8 @@ def _megahertz(board: BoardFile, half_period: int) -> str:
 def _said(item: Dac | Adc) -> str:
     if isinstance(item, Dac):
         source = "internal" if item.internal else "external"
-        return f"{item.part.channels} channels, {item.part.bits} bits, {source} reference"
+        read = ", read back" * item.readback
+        return f"{item.part.channels} channels, {item.part.bits} bits, {source} reference{read}"
     return f"{item.part.channels} channels, {item.part.bits} bits, 0 to {item.span * item.reference:g} V"
 
 

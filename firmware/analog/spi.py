@@ -17,7 +17,9 @@ class SpiTiming:
     high: int
     """Clocks for which select is high between two words, at least."""
     samples_on: str = "rising"
-    """Edge of SCLK at which the part takes a bit; the master takes the part's at the same one."""
+    """Edge of SCLK at which the part takes a bit; the master takes the part's at the same one,"""
+    late: bool = False
+    """or at the one behind it, as the part puts the next one out: where half a period is too short for it."""
 
     def __post_init__(self) -> None:
         """Check."""
@@ -61,6 +63,8 @@ class SpiMaster(wiring.Component):
         wait = Signal(range(max(timing.half, timing.high)))
         first = timing.samples_on == "falling"  # level of SCLK in the first half of a bit
         m.d.comb += self.mosi.eq(out[-1])
+        words = enumerate(self.received if self.lines else ())
+        taken = [word.eq(Cat(self.miso[n], word[:-1])) for n, word in words]
         m.d.sync += self.done.eq(0)
         with m.If(wait != 0):
             m.d.sync += wait.eq(wait - 1)
@@ -75,14 +79,12 @@ class SpiMaster(wiring.Component):
                     ]  # fmt: skip
                     m.next = "FIRST HALF"
             with m.State("FIRST HALF"), m.If(wait == 0):
-                m.d.sync += [self.sclk.eq(~self.sclk), wait.eq(timing.half - 1)]
-                if self.lines:
-                    m.d.sync += [word.eq(Cat(self.miso[n], word[:-1])) for n, word in enumerate(self.received)]
+                m.d.sync += [self.sclk.eq(~self.sclk), wait.eq(timing.half - 1), *([] if timing.late else taken)]
                 m.next = "SECOND HALF"
             with m.State("SECOND HALF"), m.If(wait == 0):
                 last = left == 1
                 m.d.sync += [
-                    left.eq(left - 1), wait.eq(timing.half - 1),
+                    left.eq(left - 1), wait.eq(timing.half - 1), *(taken if timing.late else []),
                     self.sclk.eq(Mux(last, 0, first)), out.eq(Mux(last, out, Cat(0, out[:-1]))),
                 ]  # fmt: skip
                 m.next = "FIRST HALF"

@@ -47,6 +47,8 @@ class Dac:
     """Whether the part makes its reference itself, once it is told to."""
     half_period: int
     """Clock ticks of half a period of SCLK."""
+    readback: bool = False
+    """Whether SDO is wired, so that each code is read back before it drives anything."""
 
     @property
     def lsb(self) -> Fraction:
@@ -130,9 +132,12 @@ class Parts:
             dac.name: dac
             for dac in (
                 self._dac(item, clock)
-                for item in board.tables("dac", ("name", "part", "reference_V"), ("internal_reference", "spi_hz"))
+                for item in board.tables(
+                    "dac", ("name", "part", "reference_V"), ("internal_reference", "spi_hz", "readback")
+                )
             )
         }
+        _check_readback(list(self.dacs.values()))
         self.adcs = {
             adc.name: adc
             for adc in (
@@ -192,7 +197,9 @@ class Parts:
                 f"{table.name('reference_V')} = {reference:g}, but the internal reference of {part.name} is "
                 f"{part.reference:g} V; correct it, or set internal_reference = false"
             )
-        return Dac(name, part, reference, internal, _half_period(table, "spi_hz", part.clock, part.name, clock))
+        half_period = _half_period(table, "spi_hz", part.clock, part.name, clock)
+        readback = table.flag("readback") if "readback" in table else False
+        return Dac(name, part, reference, internal, half_period, readback)
 
     def _adc(self, table: Table, clock: float) -> Adc:
         name, part = self._name(table, "adc"), _part(table, ADCS)
@@ -205,6 +212,16 @@ class Parts:
         chips, closes = table.whole("chips", 1, MOST_CHIPS), table.choice("closes_at", ("high", "low"))
         half_period = _half_period(table, "shift_hz", part.clock, part.name, clock)
         return Chain(name, part, chips, closes == "high", half_period)
+
+
+def _check_readback(dacs: Sequence[Dac]) -> None:
+    """Raise BoardFileError where not all DACs or none are read back."""
+    by_flag = {dac.readback: dac.name for dac in dacs}
+    if len(by_flag) > 1:
+        raise BoardFileError(
+            f"dac '{by_flag[True]}' is read back, '{by_flag[False]}' is not; wire SDO of all DACs and set readback = "
+            "true for each, or for none"
+        )
 
 
 def _part(table: Table, known: Mapping[str, Part]) -> Part:

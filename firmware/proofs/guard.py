@@ -5,6 +5,7 @@ clock, and a monitor that looks at the outputs alone. `python -m firmware.proofs
 k-induction with Yices proves, from any state that keeps the invariants among the assertions:
 
 - codes that leave the guard are within the limits of the build, and so are those of all that is driven;
+- nothing begins to be driven while a code is on its way, or is not known to stand;
 - a pulse lasts no longer than its limit, and lines are at ground for `gap` clocks between two;
 - drivers of SET and of RESET are never on together, nor a driver with a path to ground, and `dead` clocks are between;
 - bias is on as long as one of the drivers, or not at all; never with all lines at ground, nor with amplifiers, nor
@@ -77,7 +78,8 @@ class Proof(Elaboratable):
             ("wish", guard.wish.as_value()), ("write", guard.write.payload.as_value()),
             ("write_valid", guard.write.valid), ("zero", guard.zero), ("forming", guard.forming),
             ("reading", guard.reading),
-            ("rested", guard.rested), ("safe", guard.safe), ("heard", guard.heard), ("bad_frame", guard.bad_frame),
+            ("rested", guard.rested), ("stands", guard.stands), ("safe", guard.safe), ("heard", guard.heard),
+            ("bad_frame", guard.bad_frame),
             ("executing", guard.executing), ("blocked", guard.blocked), ("acknowledge", guard.acknowledge),
             ("narrow", guard.narrow.payload.as_value()), ("narrow_valid", guard.narrow.valid),
             ("written_ready", guard.written.ready),
@@ -166,14 +168,15 @@ class Proof(Elaboratable):
     def _widths(self) -> None:
         """Count how long lines are driven, and how long they were at ground before."""
         m, p, guard, levels = self.m, self.parameters, self.guard, self.guard.levels
-        driven, before = levels.drive_row | levels.drive_col, Signal()
+        driven, before, stood = levels.drive_row | levels.drive_col, Signal(), Signal()
         lasted, grounded = Signal(8), Signal(8)  # clocks before this one
         m.d.sync += [
-            before.eq(driven),
+            before.eq(driven), stood.eq(guard.stands & ~guard.written.valid),
             lasted.eq(Mux(driven, Mux(lasted == 255, lasted, lasted + 1), 0)),
             grounded.eq(Mux(driven, 0, Mux(levels.ground & (grounded != 255), grounded + 1, grounded))),
         ]  # fmt: skip
         m.d.comb += [Assert(guard.grounded <= grounded), Assert(~(driven & ~before) | (grounded >= p.gap))]
+        m.d.comb += Assert(~(driven & ~before) | stood)
         with m.If(driven & ~levels.sense):
             m.d.comb += [
                 Assert(guard.lasted[:8] == lasted),

@@ -1,7 +1,8 @@
 // A Verilated board with a physical array, as a library: the UART's other end, and the pins of its parts.
 //
 // Pins are looked at once a cycle. What comes together there, words of converters and patterns of switches, goes to
-// whoever has the parts, with the cycle in which it did; a part that is sampled answers with the word that it returns.
+// whoever has the parts, with the cycle in which it did; a part answers with the word that it returns: an ADC when it
+// samples, a DAC in its next word.
 
 #include <cstdint>
 #include <memory>
@@ -19,11 +20,11 @@ namespace {
 constexpr int kSettled = 40 * kDivisor + 8192;  // cycles after which a silent board has nothing more to say
 
 struct Parts {
-  int dacs, dac_rising;  // whether the clock's rising edge takes a bit
+  int dacs, dac_rising, dac_bits;  // whether the clock's rising edge takes a bit
   int adcs, adc_rising, adc_bits;
   int chains;
-  void (*dac)(uint64_t now, int chip, uint32_t word, int bits);
-  void (*frame)(uint64_t now, int chip, uint32_t word, int bits);
+  uint32_t (*dac)(uint64_t now, int chip, uint32_t word, int bits);
+  uint32_t (*frame)(uint64_t now, int chip, uint32_t word, int bits);
   uint32_t (*sample)(uint64_t now, int chip);
   void (*outputs)(uint64_t now, int chain, const uint8_t* shifted, int count);  // the last bit last: output 0
   void (*levels)(uint64_t now, uint32_t enable_n, uint32_t range_pins);
@@ -57,6 +58,15 @@ class Words {  // bits between two edges of a select pin
   bool selected_ = false, clock_ = false;
 };
 
+enum Line { kNone, kDacData, kDacClock, kDacSelect, kDacAnswer, kAdcData, kAdcAnswer };  // that may be stuck
+
+template <typename Top>
+auto answer(Top& top, uint32_t lines, int) -> decltype(top.dac_sdo, void()) {
+  top.dac_sdo = lines;
+}
+template <typename Top>
+void answer(Top&, uint32_t, long) {}  // of a board that does not read DACs back
+
 struct Chain {
   std::vector<uint8_t> shifted;
   bool shcp = false, stcp = true;
@@ -65,7 +75,8 @@ struct Chain {
 class Board {
  public:
   Board(const Parts& parts, const int* outputs, const char* vcd)
-      : parts_(parts), dacs_(parts.dacs), adcs_(parts.adcs), chains_(parts.chains), returned_(parts.adcs) {
+      : parts_(parts), dacs_(parts.dacs), adcs_(parts.adcs), chains_(parts.chains),
+        returned_(parts.adcs), brings_(parts.dacs), brought_(parts.dacs) {
     for (int n = 0; n < parts.chains; ++n) chains_[n].shifted.assign(outputs[n], 0);
 #if VM_TRACE
     if (vcd != nullptr) {
@@ -97,7 +108,7 @@ class Board {
   Sender sender;
   Receiver receiver;
   uint64_t now = 0, executed = 0, worst_rest = 0;
-  int stuck = 0, level = 0;  // a line that is stuck: 1 the DACs' data, 2 the ADCs', 3 what ADCs return; and its level
+  int stuck = kNone, level = 0;  // a line, and its level
 
  private:
   void cycle() {
@@ -122,16 +133,12 @@ class Board {
   }
   void look() {
     const Parts& p = parts_;
-    const bool dac_data = stuck == 1 ? level : top_.dac_sdi, adc_data = stuck == 2 ? level : top_.adc_sdi;
-    for (int n = 0; n < p.dacs; ++n) {
-      dacs_[n].see(
-          !(top_.dac_sync_n >> n & 1), top_.dac_sclk, dac_data, p.dac_rising, [] {}, [] {},
-          [&](uint32_t word, int bits) { p.dac(now, n, word, bits); });
-    }
+    look_at_dacs();
     for (int n = 0; n < p.chains; ++n) shift(n);
     if (top_.enable_n != enable_n_ || top_.range_pins != range_pins_) {
       p.levels(now, enable_n_ = top_.enable_n, range_pins_ = top_.range_pins);
     }
+    const bool adc_data = pin(kAdcData, top_.adc_sdi);
     uint32_t lines = 0;
     for (int n = 0; n < p.adcs; ++n) {
       adcs_[n].see(
@@ -139,7 +146,20 @@ class Board {
           [&] { returned_[n] <<= 1; }, [&](uint32_t word, int bits) { p.frame(now, n, word, bits); });
       lines |= (returned_[n] >> (p.adc_bits - 1) & 1) << n;
     }
-    top_.adc_sdo = stuck == 3 ? -level & ((1u << p.adcs) - 1) : lines;
+    top_.adc_sdo = stuck == kAdcAnswer ? -level & ((1u << p.adcs) - 1) : lines;
+  }
+  bool pin(Line line, bool driven) const { return stuck == line ? level : driven; }
+  void look_at_dacs() {
+    const Parts& p = parts_;
+    const bool data = pin(kDacData, top_.dac_sdi), clock = pin(kDacClock, top_.dac_sclk);
+    uint32_t lines = 0;
+    for (int n = 0; n < p.dacs; ++n) {
+      dacs_[n].see(
+          !pin(kDacSelect, top_.dac_sync_n >> n & 1), clock, data, p.dac_rising, [&] { brought_[n] = brings_[n]; },
+          [&] { brought_[n] <<= 1; }, [&](uint32_t word, int bits) { brings_[n] = p.dac(now, n, word, bits); });
+      lines |= (brought_[n] >> (p.dac_bits - 1) & 1) << n;
+    }
+    answer(top_, stuck == kDacAnswer ? -level & ((1u << p.dacs) - 1) : lines, 0);
   }
   void shift(int n) {
     Chain& chain = chains_[n];
@@ -159,7 +179,7 @@ class Board {
   Parts parts_;
   std::vector<Words> dacs_, adcs_;
   std::vector<Chain> chains_;
-  std::vector<uint32_t> returned_;
+  std::vector<uint32_t> returned_, brings_, brought_;
   uint32_t enable_n_ = ~0u, range_pins_ = 0;
   int idle_ = 0;
   uint64_t since_trip_ = 0;

@@ -19,9 +19,9 @@ from firmware.simulation.verilated import build_model
 HARNESS = Path(__file__).with_name("analog.cpp")
 LIBRARY = "board.so"
 TAKEN = 1 << 16  # bytes of the board that are taken at once
-LINES = ("dac_sdi", "adc_sdi", "adc_sdo")
+LINES = ("dac_sdi", "dac_sclk", "dac_sync_n", "dac_sdo", "adc_sdi", "adc_sdo")
 """Lines that can be stuck."""
-_WORD = ctypes.CFUNCTYPE(None, ctypes.c_uint64, ctypes.c_int, ctypes.c_uint32, ctypes.c_int)
+_WORD = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int, ctypes.c_uint32, ctypes.c_int)
 _SAMPLE = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int)
 _OUTPUTS = ctypes.CFUNCTYPE(None, ctypes.c_uint64, ctypes.c_int, ctypes.POINTER(ctypes.c_uint8), ctypes.c_int)
 _LEVELS = ctypes.CFUNCTYPE(None, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint32)
@@ -29,7 +29,10 @@ _LEVELS = ctypes.CFUNCTYPE(None, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint
 
 class _Parts(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_int) for name in ("dacs", "dac_rising", "adcs", "adc_rising", "adc_bits", "chains")),
+        *(
+            (name, ctypes.c_int)
+            for name in ("dacs", "dac_rising", "dac_bits", "adcs", "adc_rising", "adc_bits", "chains")
+        ),
         ("dac", _WORD), ("frame", _WORD), ("sample", _SAMPLE), ("outputs", _OUTPUTS), ("levels", _LEVELS),
     ]  # fmt: skip
 
@@ -73,14 +76,15 @@ class AnalogModel:
         def outputs(chain: int, shifted: "ctypes.Array[ctypes.c_uint8]", count: int) -> None:
             physical.switch(chains[chain], shifted[:count][::-1])
 
-        def converted(chip: int, word: int, bits: int) -> None:
-            physical.convert(dacs[chip], _whole(word, bits, dac.word_bits))
+        def converted(chip: int, word: int, bits: int) -> int:
+            return physical.convert(dacs[chip], _whole(word, bits, dac.word_bits))
 
         def framed(chip: int, word: int, bits: int) -> None:
             adcs[chip].take(_whole(word, bits, adc.word_bits))
 
         return _Parts(
-            len(dacs), dac.samples_on == "rising", len(adcs), adc.samples_on == "rising", adc.word_bits, len(chains),
+            len(dacs), dac.samples_on == "rising", dac.word_bits,
+            len(adcs), adc.samples_on == "rising", adc.word_bits, len(chains),
             _WORD(self._kept(converted)), _WORD(self._kept(framed)),
             _SAMPLE(self._kept(lambda chip: adcs[chip].begin())), _OUTPUTS(self._kept(outputs)),
             _LEVELS(self._kept(physical.enable)),

@@ -42,33 +42,44 @@ class _Select:
 
 
 class DacChip:
-    """An AD539x in SPI mode with /LDAC low: outputs in V follow each word; before the first one they are unknown."""
+    """An AD539x in SPI mode with /LDAC low: outputs in V follow each word; before the first one they are unknown.
+
+    `brings` is what the next word brings at SDO: a register that was asked for, else zeros.
+    """
 
     def __init__(self, part: DacPart, reference: float) -> None:
         """Take the V of the reference: external, or internal once it was turned on."""
         self.part, self.reference = part, reference
         self.codes: list[int | None] = [None] * part.channels
         self.internal_reference = False
+        self.brings = self._shifting = self.sdo = 0
         self._pins = _Select(part.word_bits, part.samples_on)
 
     def see(self, sync_n: int, sclk: int, sdi: int) -> bool:
         """Look at the pins; return whether a word came. Raises ChipError."""
-        _, _, word = self._pins.edges(sync_n, sclk, sdi)
+        fell, changes, word = self._pins.edges(sync_n, sclk, sdi)
+        if fell:
+            self._shifting = self.brings
+        elif changes:
+            self._shifting = self._shifting << 1 & (1 << self.part.word_bits) - 1
         if word is not None:
             self.take(word)
+        self.sdo = self._shifting >> self.part.word_bits - 1
         return word is not None
 
     def take(self, word: int) -> None:
         """Do what a word says. Raises ChipError."""
-        part = self.part
-        if word == part.reference_word:
-            self.internal_reference = True
-            return
+        part, self.brings = self.part, 0
         channel = word >> part.channel_at & (1 << part.channel_bits) - 1
         value = word >> part.value_at & (1 << part.bits) - 1
-        if word != part.word(channel, value):
+        if word == part.reference_word:
+            self.internal_reference = True
+        elif word == part.read_word(channel):
+            self.brings = part.read | part.word(channel, self.codes[channel] or 0)
+        elif word == part.word(channel, value):
+            self.codes[channel] = value
+        elif word != 0:
             raise ChipError(f"word {word:#08x} is no write to a channel")
-        self.codes[channel] = value
 
     def volts(self, channel: int) -> float:
         """Return an output in V. Raises ChipError where nothing was written to it yet."""

@@ -66,8 +66,8 @@ class PhysicalBoard:
 
     # -- pins ----------------------------------------------------------------------------------------------------------
 
-    def see(self, pins: Mapping[str, int]) -> int:
-        """Look at the pins in one clock; return the ADCs' lines. Raises ChipError."""
+    def see(self, pins: Mapping[str, int]) -> dict[str, int]:
+        """Look at the pins in one clock; return what the parts answer, by its pin. Raises ChipError."""
         self.clock += 1
         changed = False
         for n, dac in enumerate(self.dacs.values()):
@@ -80,17 +80,21 @@ class PhysicalBoard:
         if changed:
             self._follow()
         lines = (pins["adc_cs_n"], pins["adc_sclk"], pins["adc_sdi"])
-        return sum(adc.see(*lines) << n for n, adc in enumerate(self.adcs.values()))
+        answers = {"adc_sdo": sum(adc.see(*lines) << n for n, adc in enumerate(self.adcs.values()))}
+        if self.board.readback:
+            answers["dac_sdo"] = sum(dac.sdo << n for n, dac in enumerate(self.dacs.values()))
+        return answers
 
     def switch(self, chain: str, outputs: list[int]) -> None:
         """Let a chain's outputs take over a pattern, output 0 first."""
         self.chains[chain].outputs = outputs
         self._follow()
 
-    def convert(self, dac: str, word: int) -> None:
-        """Let a DAC take a word. Raises ChipError."""
+    def convert(self, dac: str, word: int) -> int:
+        """Let a DAC take a word; return what the next one brings. Raises ChipError."""
         self.dacs[dac].take(word)
         self._follow()
+        return self.dacs[dac].brings
 
     def enable(self, enable_n: int, range_pins: int) -> None:
         """Take the levels of these pins."""

@@ -16,6 +16,7 @@ MEANINGS: Mapping[Trip, str] = MappingProxyType(
         Trip.RATE: "too many pulses of one cell in a second",
         Trip.BUDGET: "a cell has had all pulses that it may take",
         Trip.OVER_CURRENT: "a cell drew more than it may",
+        Trip.READBACK: "a DAC does not hold the code that it was sent: check its lines and its supply",
     }
 )
 

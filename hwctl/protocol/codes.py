@@ -95,6 +95,7 @@ class Trip(IntFlag):
     RATE = 64  # too many pulses of one cell in a second
     BUDGET = 128  # a cell has had all pulses that it may take
     OVER_CURRENT = 256  # a cell drew more than it may
+    READBACK = 512  # a converter does not hold the code that it was sent
 
 
 class Feature(IntFlag):

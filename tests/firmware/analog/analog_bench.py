@@ -44,7 +44,8 @@ class Bench:
             while True:
                 await ctx.tick()
                 pins = {name: ctx.get(getattr(array, name)) for name in driven_pins(self.board)}
-                ctx.set(array.adc_sdo, self.physical.see(pins))
+                for name, lines in self.physical.see(pins).items():
+                    ctx.set(getattr(array, name), lines)
                 levels = array.guard.levels
                 assert not ctx.get(array.switching & (levels.gate | ~levels.ground)), "a pattern is not there yet"
                 self.clock += 1

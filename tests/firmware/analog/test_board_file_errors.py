@@ -29,6 +29,8 @@ PARTS = [
     (T, {"adc.0.spi_hz": 25e6}, "adc[0].spi_hz = 2.5e+07; ADS7953 takes at most 2e+07 Hz"),
     (T, {"adc.0.span": 3}, "adc[0].span = 3; give a whole number from 1 to 2"),
     (T, {"switches.0.closes_at": "up"}, "switches[0].closes_at = 'up'; give 'high' or 'low'"),
+    (T, {"dac.1.readback": "yes"}, "dac[1].readback = 'yes'; give true or false"),
+    (T, {"dac.1.readback": False}, "dac 'gates' is read back, 'cols' is not; wire SDO of all DACs and set readback = "),
     (P, {"adc.1.span": 2}, "adc 'cols': a code is 0.0012207 V, and 0.000610352 V of 'rows'"),
 ]
 KEYS = [

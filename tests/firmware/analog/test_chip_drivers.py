@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware.analog.adc import Adcs
-from firmware.analog.dac import Dacs, Output
+from firmware.analog.dac import BETWEEN, Dacs, Output
 from firmware.analog.parts import ADCS, DACS
 from firmware.analog.switches import Switches
 from firmware.simulation.chips import AdcChip, ChipError, DacChip, SwitchChain
@@ -17,26 +17,38 @@ INTERNAL = (True, False, True)
 
 
 class DacBench:
-    """Three DACs on one SPI."""
+    """Three DACs on one SPI. read_high: clocks behind a word that asks; None: nothing is read back."""
 
-    def __init__(self, part=DAC, outputs=OUTPUTS):
-        self.driver = Dacs(part, outputs, INTERNAL, half=2, high=2)
+    def __init__(self, part=DAC, outputs=OUTPUTS, half=2, read_high=None):
+        self.driver = Dacs(part, outputs, INTERNAL, half=half, high=2, read_high=read_high)
         self.chips = [DacChip(part, part.reference) for _ in INTERNAL]
-        self.writes = []
+        self.stuck = None  # level of the data line
+        self.deaf = ()  # chips that do not answer
+        self.words = self.faults = 0
 
-    def run(self, script):
+    def run(self, script, *others):
         driver = self.driver
 
         async def look(ctx):
             while True:
                 await ctx.tick()
-                pins = ctx.get(driver.sclk), ctx.get(driver.sdi)
+                data = ctx.get(driver.sdi) if self.stuck is None else self.stuck
                 for n, chip in enumerate(self.chips):
-                    chip.see(ctx.get(driver.sync_n) >> n & 1, *pins)
+                    try:
+                        self.words += chip.see(ctx.get(driver.sync_n) >> n & 1, ctx.get(driver.sclk), data)
+                    except ChipError:
+                        if self.stuck is None:
+                            raise
+                        self.words += 1
+                if driver.reads:
+                    lines = sum(chip.sdo << n for n, chip in enumerate(self.chips) if n not in self.deaf)
+                    ctx.set(driver.sdo, lines)
+                self.faults += ctx.get(driver.wrong)
 
         simulator = Simulator(driver)
         simulator.add_clock(1e-6)
-        simulator.add_testbench(look, background=True)
+        for one in (look, *others):
+            simulator.add_testbench(one, background=True)
         simulator.add_testbench(script)
         simulator.run()
 
@@ -107,6 +119,141 @@ def test_no_code_is_taken_while_outputs_go_to_rest():
 
     bench.run(script)
     assert not any(taken)
+
+
+# -- codes read back -------------------------------------------------------------------------------------------------
+
+
+async def check(ctx, driver, clocks=5000):
+    """Let the driver ask; return whether all stands."""
+    ctx.set(driver.check, 1)
+    for _ in range(clocks):
+        if ctx.get(driver.stands):
+            break
+        await ctx.tick()
+    ctx.set(driver.check, 0)
+    return ctx.get(driver.stands)
+
+
+@pytest.mark.parametrize("name", DACS)
+@pytest.mark.parametrize("half", [1, 2, 3])
+def test_codes_stand_once_every_part_has_told_its_own(name, half):
+    part, bench, told = DACS[name], DacBench(DACS[name], half=half, read_high=7), []
+    top = (1 << part.bits) - 1
+
+    async def script(ctx):
+        for number, code in ((0, 1), (1, top), (2, 0), (0, top // 3), (3, 5)):
+            await bench.write(ctx, number, code)
+            told.append(ctx.get(bench.driver.stands))
+        told.append(await check(ctx, bench.driver))
+
+    bench.run(script)
+    assert told == [0] * 5 + [1]
+    assert (bench.codes(), bench.faults) == ([top // 3, top, 0, 5], 0)
+
+
+def test_nothing_is_asked_before_it_is_wanted_and_each_word_but_the_last_of_a_part_asks_for_the_next():
+    bench, words = DacBench(read_high=7), []
+
+    async def script(ctx):
+        for number in (0, 2, 0, 1):  # two parts: three codes of one, one of the other
+            await bench.write(ctx, number, 9)
+        await ctx.tick().repeat(1000)
+        words.append(bench.words)
+        await check(ctx, bench.driver)
+        words.append(bench.words)
+
+    bench.run(script)
+    references = sum(INTERNAL)
+    assert words == [references + 4, references + 4 + (3 + 1) + (1 + 1)]
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    level=st.integers(0, 1), after=st.integers(1, 400),
+    writes=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4095)), min_size=1, max_size=6),
+)  # fmt: skip
+def test_a_data_line_that_is_stuck_is_noticed_or_every_part_holds_its_code(level, after, writes):
+    bench, seen = DacBench(read_high=7), []
+
+    async def stick(ctx):
+        await ctx.tick().repeat(after)
+        bench.stuck = level
+
+    async def script(ctx):
+        for number, code in writes:
+            await bench.write(ctx, number, code)
+            await ctx.tick().repeat(3)
+        for _ in range(100):
+            if bench.stuck is not None:
+                break
+            await ctx.tick().repeat(10)
+        stood = await check(ctx, bench.driver)
+        seen.append((stood, bench.faults))
+
+    bench.run(script, stick)
+    wanted = dict(writes)
+    held = {number: bench.codes()[number] for number in wanted}
+    ((stood, faults),) = seen
+    assert faults or (stood and held == wanted)
+
+
+@pytest.mark.parametrize("chip", range(3))
+def test_a_part_that_does_not_answer_never_comes_to_rest_until_it_does(chip):
+    bench, told = DacBench(read_high=7), []
+
+    async def script(ctx):
+        bench.deaf = (chip,)
+        ctx.set(bench.driver.to_rest, 1)
+        for _ in range(4000):
+            assert not ctx.get(bench.driver.rested)
+            await ctx.tick()
+        told.append(bench.faults)
+        bench.deaf = ()
+        await ctx.tick().until(bench.driver.rested)
+        ctx.set(bench.driver.to_rest, 0)
+        await ctx.tick().repeat(2)
+        told.append(ctx.get(bench.driver.stands))
+
+    bench.run(script)
+    assert told[0] > 0
+    assert told[1] == 1
+    assert bench.codes() == [output.rest for output in OUTPUTS]
+
+
+@pytest.mark.parametrize("read_high", [1, 5, 6, 9])
+def test_a_part_has_its_time_behind_a_word_that_asks(read_high):
+    bench, high = DacBench(read_high=read_high), []
+
+    async def time(ctx):
+        clocks = 0
+        while True:
+            selected = ctx.get(bench.driver.sync_n) != 0b111
+            if selected and clocks:
+                high.append(clocks)
+            clocks = 0 if selected else clocks + 1
+            await ctx.tick()
+
+    async def script(ctx):
+        for number in (0, 2, 0):
+            await bench.write(ctx, number, 9)
+        high.clear()
+        await check(ctx, bench.driver)
+
+    bench.run(script, time)
+    assert high[-3:] == [max(read_high, BETWEEN)] * 3
+
+
+def test_more_codes_than_can_be_kept_are_asked_for_in_between():
+    bench, told = DacBench(read_high=7), []
+
+    async def script(ctx):
+        for n in range(40):
+            await bench.write(ctx, n % 4, n)
+        told.append(await check(ctx, bench.driver))
+
+    bench.run(script)
+    assert (told, bench.faults, bench.codes()) == ([1], 0, [36, 37, 38, 39])
 
 
 # -- switches --------------------------------------------------------------------------------------------------------

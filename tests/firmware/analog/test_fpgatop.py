@@ -23,8 +23,8 @@ def plan(tmp_path_factory):
 
 def test_signals_are_at_the_balls_of_their_pins(plan):
     balls = dict(re.findall(r'LOCATE COMP "analog_0__(\S+)" SITE "(\w+)"', plan.files["top.lpf"]))
-    assert len(balls) == 31
-    assert len(set(balls.values())) == 31
+    assert len(balls) == 34
+    assert len(set(balls.values())) == 34
     assert balls["dac_sclk__io"] == "B11"
     assert balls["dac_sync_n__io[2]"] == "A9"
     assert balls["adc_sdo__io"] == "A8"
@@ -33,9 +33,10 @@ def test_signals_are_at_the_balls_of_their_pins(plan):
     assert balls["range_pins__io[1]"] == "B8"
 
 
-def test_pins_have_the_standard_and_an_adc_that_is_not_there_reads_zeros(plan):
+def test_pins_have_the_standard_and_a_part_that_is_not_there_reads_zeros(plan):
     modes = dict(re.findall(r'IOBUF PORT "analog_0__(\S+)" (.*);', plan.files["top.lpf"]))
-    assert modes.pop("adc_sdo__io") == "IO_TYPE=LVCMOS33 PULLMODE=DOWN"
+    answers = [modes.pop(name) for name in ("adc_sdo__io", *(f"dac_sdo__io[{n}]" for n in range(3)))]
+    assert set(answers) == {"IO_TYPE=LVCMOS33 PULLMODE=DOWN"}
     assert set(modes.values()) == {"IO_TYPE=LVCMOS33"}
 
 

@@ -87,6 +87,7 @@ def bench():
             ctx.set(guard.written.ready, 1)
             ctx.set(guard.heard, 1)
             ctx.set(guard.rested, 1)
+            ctx.set(guard.stands, 1)
             found = Bench(ctx, guard)
             await found.wish(GAP + 4)
             assert found.levels() == {"ground"}
@@ -454,6 +455,42 @@ def test_nothing_is_driven_and_no_code_taken_before_all_channels_are_known_to_be
         b.ctx.set(b.guard.rested, 1)
         await b.wish(4)
         assert b.codes[1] == (ROW, 600)
+
+    bench(script)
+
+
+@pytest.mark.parametrize("back", ["row", "col"])
+def test_what_does_not_stand_yet_is_not_driven(bench, back):
+    line = "col" if back == "row" else "row"
+
+    async def script(b):
+        await b.ready_to_drive(**{f"return_{back}": 1})
+        b.ctx.set(b.guard.stands, 0)
+        await b.wish(2, gate=1, **{f"return_{back}": 1, f"drive_{line}": 1})
+        assert b.trips() == Trip.ORDER
+        assert f"drive_{line}" not in b.levels()
+
+    bench(script)
+
+
+def test_a_code_that_is_on_its_way_is_not_driven(bench):
+    async def script(b):
+        await b.ready_to_drive()
+        b.ctx.set(b.guard.written.ready, 0)
+        await b.write(ROW, 300)
+        await b.wish(2, gate=1, return_col=1, drive_row=1)
+        assert b.trips() == Trip.ORDER
+
+    bench(script)
+
+
+def test_codes_that_no_longer_stand_do_not_end_what_is_driven(bench):
+    async def script(b):
+        await b.ready_to_drive()
+        await b.wish(2, gate=1, return_col=1, drive_row=1)
+        b.ctx.set(b.guard.stands, 0)
+        await b.wish(2, gate=1, return_col=1, drive_row=1)
+        assert b.trips() == Trip(0)
 
     bench(script)
 

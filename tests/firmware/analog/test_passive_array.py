@@ -84,6 +84,25 @@ def test_one_cell_gets_the_pulse_and_others_their_share_in_the_same_clocks(board
         same(board, found, wanted(board, scheme, polarity, *cell, level))
 
 
+def test_codes_that_are_read_back_give_the_same_pulses(tmp_path):
+    board = loaded(PASSIVE, {**QUICK, "dac.0.readback": True}, tmp_path)
+    bench, seen, told = Bench(board, conductances(board)), [], []
+
+    async def script(b):
+        await b.pulse_cell(2, 7, 1, 0, WIDTH, half_select=HalfSelect.V_HALF)
+        words = b.words
+        seen.append(taken(b))
+        told.append(await b.read((2, 3), (0, 8)))
+        told.append(b.ctx.get(b.array.trips))
+        assert words > 2 * 15  # each line's code, and a question for each
+
+    bench.run(script)
+    same(board, seen[0], wanted(board, HalfSelect.V_HALF, Polarity.SET, 2, 7))
+    readings, trips = told
+    assert trips == 0
+    assert len(set(readings[0])) == len(board.cols)
+
+
 def test_rows_and_columns_may_hang_on_chains_of_their_own(tmp_path):
     board = loaded(PASSIVE, {**QUICK, **TWO_CHAINS}, tmp_path)
     check_buildable(board)

@@ -73,7 +73,8 @@ class Bench:
             while True:
                 await ctx.tick()
                 pins = {name: ctx.get(getattr(self.array, name)) for name in driven_pins(self.board)}
-                ctx.set(self.array.adc_sdo, self.physical.see(pins))
+                for name, lines in self.physical.see(pins).items():
+                    ctx.set(getattr(self.array, name), lines)
 
         async def power_up(ctx):
             self.ctx = ctx

@@ -32,7 +32,9 @@ class Bench:
         m.submodules.sequencer = ResetInserter(~self.guard.running)(self.sequencer)
         m.d.comb += self.guard.wish.eq(self.sequencer.wish)
 
-    def run(self, *, then=lambda ctx, clock: None, clocks=600, sensed_after=0, **inputs):
+    def run(
+        self, *, then=lambda ctx, clock: None, clocks=600, sensed_after=0, stands=lambda clock: True, **inputs
+    ):  # fmt: skip
         """Start once; return the levels of each clock, as sets, and the numbers of the clocks that fired."""
         levels, fired, self.busy, sensing = [], [], 0, 0
 
@@ -40,6 +42,7 @@ class Bench:
             nonlocal sensing
             ctx.set(self.guard.heard, 1)
             ctx.set(self.guard.rested, 1)
+            ctx.set(self.guard.stands, stands(0))
             await ctx.tick().repeat(self.times.discharge + 5)
             for name, value in inputs.items():
                 ctx.set(getattr(self.sequencer, name), value)
@@ -47,6 +50,8 @@ class Bench:
             for clock in range(clocks):
                 sensing += ctx.get(self.sequencer.sensing)
                 ctx.set(self.sequencer.sensed, sensing > sensed_after)
+                for one in (self.guard, self.sequencer):
+                    ctx.set(one.stands, stands(clock))
                 then(ctx, clock)
                 if ctx.get(self.sequencer.fired):
                     fired.append(clock)
@@ -117,6 +122,25 @@ def test_every_pulse_of_a_train_is_whole_and_nothing_trips(times, side, pulses, 
     assert not bench.trips
     assert not bench.still_busy
     assert levels[-1] == {"ground"}
+
+
+@pytest.mark.parametrize("late", [0, 1, 40])
+def test_ground_opens_once_codes_stand(late):
+    bench = Bench()
+    settled = TIMES.switch + TIMES.gate + TIMES.converter
+    levels, fired = bench.run(pulses=1, width=11, stands=lambda clock: clock > settled + late)
+    assert len(fired) == 1
+    assert not bench.trips
+    found = phases(levels)
+    assert found[1][1] == TIMES.gate + TIMES.converter + late + 1
+
+
+def test_a_train_whose_codes_never_stand_leaves_all_lines_at_ground():
+    bench = Bench()
+    levels, fired = bench.run(pulses=1, width=11, stands=lambda clock: False)
+    assert fired == []
+    assert all("ground" in one for one in levels)
+    assert bench.still_busy
 
 
 def test_stop_ends_a_train_behind_the_pulse_that_it_is_at():

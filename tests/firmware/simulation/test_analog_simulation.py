@@ -154,3 +154,36 @@ def test_a_trip_is_named_in_the_hosts_error_and_ends_with_safe(rig):
     assert r.crossbar.status().trips == Trip.BUDGET
     r.crossbar.safe()
     assert not r.crossbar.status().trips
+
+
+@pytest.mark.parametrize("line", ["dac_sdi", "dac_sclk", "dac_sync_n", "dac_sdo"])
+@pytest.mark.parametrize("level", [0, 1])
+def test_a_line_of_the_dacs_that_is_stuck_is_named_before_a_cell_gets_anything(rig, line, level):
+    r = rig("ideal")
+    model, before = r.simulation.model, r.cells.g.copy()
+    counts = np.ones(r.cells.g.shape, np.int8)
+    model.lenient = True
+    model.stick(line, level)
+    with pytest.raises(BoardError, match="READBACK .a DAC does not hold"):
+        r.crossbar.pulse(counts, *r.shapes)
+    r.crossbar.safe()  # does not help: nothing moves while the line is stuck
+    with pytest.raises(BoardError, match="READBACK|does not drive lines"):
+        r.crossbar.read()
+    assert r.cells.pulses.sum() == 0
+    np.testing.assert_array_equal(r.cells.g, before)
+    model.stick(None)
+    model.run(20_000)
+    r.crossbar.safe()
+    model.run(20_000)
+    model.lenient = False
+    r.crossbar.pulse(counts, *r.shapes)
+    np.testing.assert_array_equal(r.cells.pulses[Polarity.SET], counts)
+
+
+def test_a_dac_that_does_not_answer_at_power_up_trips_at_rest(rig):
+    r = rig("ideal")
+    r.simulation.reset()
+    model = r.simulation.model
+    model.stick("dac_sdo")
+    model.run(20_000)
+    assert (model.tripped, model.resting) == (True, True)
