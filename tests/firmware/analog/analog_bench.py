@@ -9,11 +9,6 @@ from firmware.parameters import Parameters
 from firmware.port import Operation
 from firmware.simulation.physical import PhysicalBoard
 
-FAST = {
-    "times.discharge_s": 100e-9,
-    "limits.pulses_per_cell_per_s": 1e6, "absolute.pulses_per_cell_per_s": 1e6,
-}  # fmt: skip
-
 
 def parameters_of(board):
     return Parameters(

@@ -24,7 +24,9 @@ FAST = {
     "times.discharge_s": 100e-9, "times.dac_settle_s": 7e-6, "times.gate_settle_s": 100e-9,
     "times.sense_settle_s": [1e-6] * 4, "limits.pulses_per_cell_per_s": 1e6, "absolute.pulses_per_cell_per_s": 1e6,
 }  # fmt: skip
-"""Changes of the 1T1R example: parts that are as quick as their data sheets allow, for a simulation of commands."""
+"""Changes of the 1T1R example: parts that are as quick as their data sheets allow, for a simulation of commands,"""
+UNGATED = {key: value for key, value in FAST.items() if key != "times.gate_settle_s"}
+"""and of the passive one."""
 
 
 def smaller(rows, cols):

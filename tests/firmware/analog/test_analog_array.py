@@ -2,16 +2,19 @@
 
 import numpy as np
 import pytest
-from analog_bench import FAST, Bench, conductances
-from board_files import TRANSISTORS, loaded
+from analog_bench import Bench, conductances
+from board_files import FAST, TRANSISTORS, loaded, smaller
 
 from firmware.port import Operation
 from hwctl.protocol.codes import NO_CURRENT, NO_READING, CellFlag, Polarity, Trip
 
 
+SMALL = FAST | smaller(6, 5)
+
+
 @pytest.fixture
 def board(tmp_path):
-    return loaded(TRANSISTORS, FAST, tmp_path)
+    return loaded(TRANSISTORS, SMALL, tmp_path)
 
 
 @pytest.mark.parametrize("polarity", [Polarity.SET, Polarity.RESET])
@@ -122,7 +125,7 @@ def test_a_region_gets_its_counts_each_cell_its_own(board):
 
 
 def test_no_gate_is_on_before_slow_switches_have_their_patterns(tmp_path):
-    slow = {**FAST, **{f"switches.{n}.shift_hz": 1e6 for n in range(5)}}
+    slow = {**SMALL, **{f"switches.{n}.shift_hz": 1e6 for n in range(5)}}
     board = loaded(TRANSISTORS, slow, tmp_path)
     bench, region = Bench(board, conductances(board)), {"row0": 3, "row1": 5, "col0": 1, "col1": 2}
 
@@ -138,7 +141,7 @@ def test_no_gate_is_on_before_slow_switches_have_their_patterns(tmp_path):
 
 
 def test_a_cell_whose_budget_is_spent_gets_no_pulse_and_the_trip_is_named(board, tmp_path):
-    few = {**FAST, "limits.pulses_per_cell": 3}
+    few = {**SMALL, "limits.pulses_per_cell": 3}
     bench = Bench(loaded(TRANSISTORS, few, tmp_path), conductances(board))
 
     async def script(b):
@@ -240,10 +243,10 @@ async def product(bench, inputs, rows, cols, tia_range=8, wide=False, **fields):
 def test_a_product_is_that_of_the_cells_of_its_region_with_inputs_of_either_sign(board, wide, full):
     g, found = conductances(board), []
     bench = Bench(board, g)
-    vectors = np.random.default_rng(3).integers(-full, full, (3, 6))
+    vectors = np.random.default_rng(3).integers(-full, full, (3, 4))
 
     async def script(b):
-        found.extend([await product(b, vector, (4, 10), (2, 12), wide=wide) for vector in vectors])
+        found.extend([await product(b, vector, (2, 6), (1, 5), wide=wide) for vector in vectors])
         assert b.ctx.get(b.array.trips) == 0
         assert not b.pulses()
 
@@ -251,7 +254,7 @@ def test_a_product_is_that_of_the_cells_of_its_region_with_inputs_of_either_sign
     row = board.rows[0].transfer
     volts = np.rint(vectors / full * board.codes.nominal_read) * float(row.step)  # what converters can make of them
     step = board.codes.amperes * 2**8
-    for got, expected in zip(found, volts @ g[4:10, 2:12], strict=True):
+    for got, expected in zip(found, volts @ g[2:6, 1:5], strict=True):
         np.testing.assert_allclose(amperes(board, got, 8), expected, atol=1.1 * step)
     assert np.abs(amperes(board, found, 8)).max() > 20 * step
 

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from analog_bench import FAST, Bench, conductances
-from board_files import PASSIVE, loaded
+from analog_bench import Bench, conductances
+from board_files import PASSIVE, UNGATED, loaded
 
 from firmware.analog.buildable import check_buildable
 from firmware.port import Operation
 from hwctl.protocol.codes import HalfSelect, Polarity
 
-QUICK = {**FAST, "times.sense_settle_s": [2e-6] * 4}
+QUICK = {**UNGATED, "times.sense_settle_s": [2e-6] * 4}
 WIDTH = 23  # clocks
 SHARES = {HalfSelect.V_HALF: (1 / 2, 0.0), HalfSelect.V_THIRD: (1 / 3, -1 / 3)}
 """Of the voltage: what cells get that share a line with the one that is pulsed, and what all others do."""

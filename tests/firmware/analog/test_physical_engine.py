@@ -6,7 +6,7 @@ from amaranth.hdl import Module
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import connect
 from amaranth.sim import Simulator
-from board_files import PASSIVE, TRANSISTORS, loaded
+from board_files import FAST, PASSIVE, TRANSISTORS, UNGATED, loaded, smaller
 
 from firmware.analog.array import AnalogArray
 from firmware.analog.identity import identity_of_board
@@ -21,10 +21,7 @@ from hwctl.protocol.codec import decode_reply, encode_command
 from hwctl.protocol.codes import Feature, HalfSelect, Polarity, Refusal, ShapePer, Trip
 from hwctl.protocol.packing import Ramp, Region
 
-CHANGES = {
-    "times.discharge_s": 100e-9, "limits.pulses_per_cell": 6,
-    "limits.pulses_per_cell_per_s": 1e6, "absolute.pulses_per_cell_per_s": 1e6,
-}  # fmt: skip
+SMALL = {**FAST, **smaller(5, 8), "limits.pulses_per_cell": 6}
 MOST_CLOCKS = 400_000
 SET_SHAPE, RESET_SHAPE, FORM_SHAPE = 0, 1, 2
 
@@ -126,7 +123,7 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path):
-    short = {**CHANGES, "pulse.set.width_s": 200e-9, "pulse.reset.width_s": 150e-9, "pulse.form.width_s": 300e-9}
+    short = {**SMALL, "pulse.set.width_s": 200e-9, "pulse.reset.width_s": 150e-9, "pulse.form.width_s": 300e-9}
     return Bench(loaded(TRANSISTORS, short, tmp_path))
 
 
@@ -227,7 +224,7 @@ def test_transistors_select_and_no_bias_of_unselected_lines_is_taken(bench):
 
 @pytest.mark.parametrize("schemes", [["v/2", "v/3"], ["v/3"], ["v/2", "grounded"]], ids=str)
 def test_a_passive_board_pulses_with_the_bias_that_is_configured_and_with_its_own_until_then(schemes, tmp_path):
-    short = {**CHANGES, "pulse.set.width_s": 200e-9, "board.half_select": schemes}
+    short = {**UNGATED, "limits.pulses_per_cell": 6, "pulse.set.width_s": 200e-9, "board.half_select": schemes}
     bench = Bench(loaded(PASSIVE, short, tmp_path))
     able = bench.board.half_select
     cells = {HalfSelect.GROUNDED: 1, HalfSelect.V_HALF: 15, HalfSelect.V_THIRD: 64}  # that get any voltage

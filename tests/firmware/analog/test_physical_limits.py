@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from board_files import TRANSISTORS, loaded
-from test_physical_engine import CHANGES, FORM_SHAPE, RESET_SHAPE, SET_SHAPE, Bench
+from test_physical_engine import FORM_SHAPE, RESET_SHAPE, SET_SHAPE, SMALL, Bench
 
 from firmware.analog.bounds import Kind
 from firmware.analog.outputs import Class
@@ -12,7 +12,7 @@ from hwctl.protocol.codes import HalfSelect, Polarity, Refusal, ShapePer, Trip
 from hwctl.protocol.packing import Ramp, Region
 
 SPARE = 9  # a shape that nobody has configured
-SHORT = {**CHANGES, "pulse.set.width_s": 200e-9, "pulse.reset.width_s": 150e-9, "pulse.form.width_s": 300e-9}
+SHORT = {**SMALL, "pulse.set.width_s": 200e-9, "pulse.reset.width_s": 150e-9, "pulse.form.width_s": 300e-9}
 ONE = Region(0, 1, 0, 1)
 
 

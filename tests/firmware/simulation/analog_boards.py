@@ -1,10 +1,9 @@
 """Boards of these tests: few lines and quick parts, and each further one is a model to compile."""
 
-from tests.firmware.analog.board_files import FAST, PASSIVE, TRANSISTORS, changed, smaller
+from tests.firmware.analog.board_files import FAST, PASSIVE, TRANSISTORS, UNGATED, changed, smaller
 
 ROWS, COLS = 6, 5
 GATED = FAST | smaller(ROWS, COLS)
-UNGATED = {key: value for key, value in FAST.items() if key != "times.gate_settle_s"}
 IDEAL = FAST | {
     "board.device": "linear", "pulse.set.gate_V": 2.0, "pulse.reset.gate_V": 3.0, "watchdog.silence_s": 0.02,
     "limits.pulses_per_cell_per_s": 5e4,
