@@ -8,7 +8,6 @@ from board_files import FAST, TRANSISTORS, loaded, smaller
 from firmware.port import Operation
 from hwctl.protocol.codes import NO_CURRENT, NO_READING, CellFlag, Polarity, Trip
 
-
 SMALL = FAST | smaller(6, 5)
 
 
