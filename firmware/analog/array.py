@@ -99,7 +99,7 @@ class AnalogArray(wiring.Component):
         self.at = Signal(range(max(self.cells, 2)))  # number of the cell at hand
         self.m.d.comb += self.at.eq(self.row * p.cols + self.col)
         self.channel = Signal(range(len(self.board.lines)))
-        self.steps = Signal(16)
+        self.steps, self.code = Signal(16), Signal(16)
         self.blocked = Signal(TRIP_BITS)
         self.budget = Signal(32, init=self.board.codes.pulse_budget)  # pulses of a cell in all
 
@@ -199,7 +199,7 @@ class AnalogArray(wiring.Component):
             self.sequencer.side.eq(self.side), self.sequencer.sense.eq(self.is_reading), self.sequencer.pulses.eq(1),
             self.sequencer.bias.eq(self.biased),
             self.range_pins.eq(Array([Const(one.pins, 8) for one in self.board.codes.ranges])[self.range]),
-            self.rest.addr.eq(self.channel),
+            guard.write.payload.channel.eq(self.channel), guard.write.payload.code.eq(self.code),
         ]  # fmt: skip
         with m.If(~guard.running):
             m.d.sync += [self.lost.eq(1), self.held.eq(0)]
@@ -217,15 +217,14 @@ class AnalogArray(wiring.Component):
         m, guard = self.m, self.guard
         rest, falls = self.rest.data[:16], self.rest.data[16]
         with m.State(state):
+            m.d.comb += self.rest.addr.eq(channel)
             m.d.sync += [self.channel.eq(channel), self.steps.eq(steps)]
             m.next = f"{state} REST"
         with m.State(f"{state} REST"):
+            m.d.sync += self.code.eq(Mux(falls, rest - self.steps, rest + self.steps))
             m.next = f"{state} CODE"
         with m.State(f"{state} CODE"):
-            m.d.comb += [
-                guard.write.valid.eq(1), guard.write.payload.channel.eq(self.channel),
-                guard.write.payload.code.eq(Mux(falls, rest - self.steps, rest + self.steps)),
-            ]  # fmt: skip
+            m.d.comb += guard.write.valid.eq(1)
             with m.If(guard.write.ready):
                 m.next = f"{state} SENT" if stands else then
         if stands:
