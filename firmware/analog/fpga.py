@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from firmware.analog.boardfile import BoardFile
 
 STANDARDS = ("LVCMOS33", "LVCMOS25", "LVCMOS18", "LVCMOS15", "LVCMOS12", "LVTTL33")
-KEYS = (("platform", "pins"), ("standard", "connector"))
+KEYS = (("platform", "pins"), ("standard", "connector", "seed"))
+MOST_SEED = 0x7FFFFFFF
 _CONNECTOR = re.compile(r"([A-Za-z][A-Za-z0-9_]*):([0-9]{1,4})")
 _PIN = re.compile(r"[A-Za-z0-9_]+[+-]?")
 
@@ -47,6 +48,8 @@ class Fpga:
     """Levels of all pins, such as LVCMOS33."""
     pins: Mapping[str, tuple[FpgaPin, ...]]
     """By signal, one for each of its bits."""
+    seed: int = 1
+    """Of place and route."""
 
 
 def bits_of(board: "BoardFile") -> dict[str, tuple[str, ...]]:
@@ -84,7 +87,8 @@ def fpga_of(table: Table, board: "BoardFile") -> Fpga:
             for n, text in enumerate(entries)
         )
     standard = table.choice("standard", STANDARDS) if "standard" in table else STANDARDS[0]
-    return Fpga(table.text("platform"), standard, found)
+    seed = table.whole("seed", 0, MOST_SEED) if "seed" in table else 1
+    return Fpga(table.text("platform"), standard, found, seed)
 
 
 def _default(table: Table) -> tuple[str, int] | None:

@@ -24,6 +24,7 @@ class Tools:
         self._report = REPORT.format(reached=reached)
 
     def prepare(self, top, name, **options):
+        self.options = options
         return self
 
     def execute_local(self, folder, *, env):
@@ -40,6 +41,12 @@ def test_the_clock_after_routing_counts():
     assert built.entry["resources"] == {"TRELLIS_FF": "4233 / 83640"}
 
 
+def test_a_build_may_place_in_a_way_of_its_own():
+    tools = Tools("49.03")
+    made("mine", tools, None, Parameters(), {}, placing="--seed 5")
+    assert tools.options["nextpnr_opts"] == "--seed 5"
+
+
 def test_one_that_is_too_slow_is_refused():
-    with pytest.raises(BuildError, match=r"mine: 47.9 MHz reached, 48 MHz are wanted"):
-        made("mine", Tools("47.90"), None, Parameters(), {})
+    with pytest.raises(BuildError, match=r"mine: 47.9 MHz reached, 48 MHz are wanted; do that"):
+        made("mine", Tools("47.90"), None, Parameters(), {}, way_out="do that")

@@ -27,23 +27,25 @@ def run(monkeypatch, *arguments):
 def test_file_and_manifest_go_to_the_folder(tmp_path, monkeypatch, capsys):
     asked = {}
 
-    def made(name, platform, top, parameters, said):
-        asked.update(parameters=parameters, device=platform.device, top=top)
+    def made(name, platform, top, parameters, said, *, placing, way_out):
+        assert "fpga.seed" in way_out
+        asked.update(placing=placing, parameters=parameters, device=platform.device, top=top)
         return Built(b"bits", ".bit", {**said, "rows": 2, "cols": 2, "fmax_hz": 5e7, "clock_hz": 48e6, "resources": {}})
 
     monkeypatch.setattr(bitstream, "made", made)
     monkeypatch.setattr(bitstream, "AnalogBoard", lambda board, parameters, build: build)
     monkeypatch.setattr(bitstream, "AnalogTop", lambda board, pll: (board, pll))
-    path, out = changed(TRANSISTORS, SMALL, tmp_path), tmp_path / "out"
+    path, out = changed(TRANSISTORS, SMALL | {"fpga.seed": 7}, tmp_path), tmp_path / "out"
     assert run(monkeypatch, "--board-file", path, "--out", out) == 0
     board = BoardFile.load(path)
     name = build_id(board, parameters_of(board, 16))
     assert asked == {
         "parameters": parameters_of(board, 16), "device": "LFE5U-85F", "top": (name, BUILDS["ulx3s-85f"].pll),
+        "placing": "--router router2 --seed 7",
     }  # fmt: skip
     assert (out / "board.bit").read_bytes() == b"bits"
     entry = manifest.read(out)["board"]
-    assert entry["build"] == name
+    assert (entry["build"], entry["seed"]) == (name, 7)
     assert (entry["board"], entry["board_file"]) == ("ulx3s-85f", "board.toml")
     assert entry["board_file_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert "50.0 MHz reached for 48 MHz" in capsys.readouterr().out

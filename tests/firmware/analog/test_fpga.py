@@ -55,6 +55,7 @@ def test_a_file_without_it_is_complete():
 ERRORS = [
     ({"fpga.platform": GONE}, "fpga.platform is missing; give it"),
     ({"fpga.platfrom": "x"}, "fpga.platfrom: no such key; did you mean platform?"),
+    ({"fpga.seed": -1}, "fpga.seed = -1; give a whole number from 0"),
     ({"fpga.standard": "SSTL15"}, "fpga.standard = 'SSTL15'; give 'LVCMOS33' or "),
     ({"fpga.connector": "gpio"}, "fpga.connector = 'gpio'; write it as NAME:NUMBER, such as 'gpio:0'"),
     ({"fpga.pins": ["0+"]}, "fpga.pins = ['0+']; write it as a table [fpga.pins]"),
