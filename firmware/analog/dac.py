@@ -88,10 +88,10 @@ class Dacs(wiring.Component):
             m.submodules.queue = self.queue = _Queue(len(self.outputs))
             m.d.comb += spi.miso.eq(self.sdo)
         with m.FSM() as machine:
-            m.d.comb += [
-                self.busy.eq(~machine.ongoing("IDLE")),
-                self.stands.eq(machine.ongoing("IDLE") & (self.queue.empty if self.reads else 1)),
-            ]
+            m.d.comb += self.busy.eq(~machine.ongoing("IDLE"))
+            # In a register, as all that is driven hangs on it; in the clock in which a code is taken it falls already.
+            idle = machine.ongoing("IDLE") & ~self.codes.valid & ~self.to_rest
+            m.d.sync += self.stands.eq(idle & (self.queue.empty if self.reads else 1))
             self._references()
             self._begin()
             self._send()

@@ -13,7 +13,7 @@ MOST = {
     "RESET, one pulse a cell": 19,
     "RESET, each further pulse of a cell": 0,
     "READ, a row of all columns": 100,
-    "VMM, a vector of all rows": 126,
+    "VMM, a vector of all rows": 127,
 }
 """Clocks beyond what the board asks for."""
 
