@@ -11,7 +11,8 @@ from firmware.build import Built, made
 from firmware.errors import BoardFileError
 
 WAY_OUT = "give another fpga.seed, a lower board.clock_hz or fewer lines"
-ROUTER = "--router router2"  # the other one may take an hour where all rows and columns meet
+PLACING = "--router router2 --placer-heap-timingweight 40"
+"""The other router may take an hour where all rows and columns meet; with the default of 10 paths come out too long."""
 
 
 def build_board_file(path: Path) -> Built:
@@ -37,5 +38,5 @@ def build_board_file(path: Path) -> Built:
         "board_file_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
     top = AnalogTop(AnalogBoard(board, parameters, build=identity), clock.pll)
-    placing = f"{ROUTER} --seed {board.fpga.seed}"
+    placing = f"{PLACING} --seed {board.fpga.seed}"
     return made(path.stem, platform, top, parameters, said, placing=placing, way_out=WAY_OUT)

@@ -82,6 +82,7 @@ def _drives(e: "Engine") -> None:
     m, unpacked, elements = e.m, e.unpacked, e.array.elements
     per = unpacked.field(commands.Pulse, "per")
     resetting = Signal()
+    number = e.reader.byte
     last_row, last_col = e.row == unpacked.rows - 1, e.col == unpacked.cols - 1
     for state, polarity, array in (("SET DRIVES", 0, unpacked.array1), ("RESET DRIVES", 1, unpacked.array2)):
         with m.State(state), m.If(e.quiet):
@@ -89,14 +90,20 @@ def _drives(e: "Engine") -> None:
             e.seek(array)
             m.d.sync += [resetting.eq(polarity), e.row.eq(0), e.col.eq(0)]
             m.next = "SHAPE"
-    with m.State("SHAPE"):
-        m.d.comb += e.shapes.number.eq(e.reader.byte)
+    if e.parameters.physical:  # limits are compared right behind the look-up, which begins with a register for that
+        number = Signal(8)
+        with m.State("SHAPE"):
+            m.d.sync += number.eq(e.reader.byte)
+            with m.If(e.reader.valid):
+                m.next = "LOOK UP SHAPE"
+    with m.State("LOOK UP SHAPE" if e.parameters.physical else "SHAPE"):
+        m.d.comb += e.shapes.number.eq(number)
         with m.If(e.reader.valid):
             m.next = "DRIVE"
     with m.State("DRIVE"):
         shape = e.shapes.shape
         m.d.comb += [
-            e.shapes.number.eq(e.reader.byte),  # the byte stands still, and so does its shape
+            e.shapes.number.eq(number),  # the byte stands still, and so does its shape
             elements.payload.eq(Cat(shape.width, shape.level)),
             elements.valid.eq(1),
         ]

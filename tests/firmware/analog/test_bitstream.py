@@ -41,7 +41,7 @@ def test_file_and_manifest_go_to_the_folder(tmp_path, monkeypatch, capsys):
     name = build_id(board, parameters_of(board, 16))
     assert asked == {
         "parameters": parameters_of(board, 16), "device": "LFE5U-85F", "top": (name, BUILDS["ulx3s-85f"].pll),
-        "placing": "--router router2 --seed 7",
+        "placing": f"{bitstream.PLACING} --seed 7",
     }  # fmt: skip
     assert (out / "board.bit").read_bytes() == b"bits"
     entry = manifest.read(out)["board"]
