@@ -10,9 +10,9 @@ from tests.firmware.simulation.analog_boards import board_file
 IN_VAIN = 960 / 8
 """Clocks of a pulse to the next of its cell, over eight pulses more: an old pulse may look like a new one once."""
 MOST = {
-    "SET, one pulse a cell": 21,
+    "SET, one pulse a cell": 19,
     "SET, each further pulse of a cell": IN_VAIN,
-    "RESET, one pulse a cell": 21,
+    "RESET, one pulse a cell": 19,
     "RESET, each further pulse of a cell": IN_VAIN,
     "READ, a row of all columns": 100,
     "VMM, a vector of all rows": 127,
