@@ -1,13 +1,14 @@
 """Faults at random moments of a training run on a physical array, simulated from the host's session to the pins.
 
-    python -m benchmarks.faults [--moments N] [--seed S]
+    python -m benchmarks.faults [--moments N] [--seed S] [--without-readback]
 
 A training run of wbc is recorded on the gateware of the 1T1R example, and its commands are sent again, over and over,
 with a fault at each of N moments that clocks drawn by lot separate: the host is killed, the cable is pulled, bytes are
 flipped, the board is reset, a line of the ADCs or of the DACs is stuck, an ADC saturates. Host and board share one
 simulated clock, so that a watchdog's time passes as fast as everything else. A monitor looks at every voltage and every
 pulse at the cells, at how long anything is not at rest once a trip stands, and after each fault at what counters and
-host say of the pulses that the cells have really had. Bounded by --moments.
+host say of the pulses that the cells have really had. Bounded by --moments. A board whose DACs are not read back does
+not pass: --without-readback shows it.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import tomli_w
 
 import firmware
 from benchmarks.fault_campaign import APART, FAULTS, Campaign, Found
+from benchmarks.front_end import without_readback
 from hwctl.links.recording import exchanges
 from hwctl.protocol import commands
 from hwctl.protocol.codec import decode_command
@@ -77,10 +79,12 @@ def _pulses(command: commands.Command) -> int:
     return int(np.abs(command.counts.astype(np.int64)).sum()) if several else 0  # type: ignore[attr-defined]
 
 
-def run(moments: int, seed: int, *, say: bool = True) -> Found:
+def run(moments: int, seed: int, *, readback: bool = True, say: bool = True) -> Found:
     """Run a campaign and return what it has seen."""
     with tempfile.TemporaryDirectory() as folder:
         file = board_file(Path(folder))
+        if not readback:
+            file = without_readback(file, Path(folder))
         script = recorded(file, Path(folder))
         if say:
             print(f"a training run of {len(script)} commands was recorded", flush=True)
@@ -101,8 +105,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--moments", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--without-readback", action="store_true", help="as if no SDO of a DAC were wired")
     options = parser.parse_args()
-    found = run(options.moments, options.seed)
+    found = run(options.moments, options.seed, readback=not options.without_readback)
     for name, count in sorted(found.faults.items()):
         print(f"{name:16} {count}")
     print(f"trips (STATUS):  {dict(found.trips)}")
