@@ -17,50 +17,41 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import tomli_w
 
-import firmware
+from benchmarks.board_files import EXAMPLE, changed, without_readback
 from benchmarks.fault_campaign import APART, FAULTS, Campaign, Found
-from benchmarks.front_end import without_readback
 from hwctl.links.recording import exchanges
 from hwctl.protocol import commands
 from hwctl.protocol.codec import decode_command
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-EXAMPLE = Path(firmware.__file__).parent / "boards" / "example-1t1r-16x16.toml"
 SILENCE = 2e-3  # s of the watchdog
 MOST_PULSES = 300  # of one command: programming at the start has some that would take most of a campaign
 
 
 def board_file(folder: Path) -> Path:
     """Write the 1T1R example with an ideal device, quick parts and a short watchdog."""
-    found = tomllib.loads(EXAMPLE.read_text())
-    found["board"]["device"] = "linear"
-    found["pulse"]["set"]["gate_V"], found["pulse"]["reset"]["gate_V"] = 2.0, 3.0
-    found["times"] |= {
-        "discharge_s": 100e-9, "dac_settle_s": 7e-6, "gate_settle_s": 100e-9, "sense_settle_s": [1e-6] * 4,
-    }  # fmt: skip
-    found["watchdog"]["silence_s"] = SILENCE
-    for table in ("limits", "absolute"):
-        found[table]["pulses_per_cell_per_s"] = 1e6
-    path = folder / "board.toml"
-    path.write_text(tomli_w.dumps(found))
-    return path
+
+    def change(found: dict[str, Any]) -> None:
+        found["board"]["device"] = "linear"
+        found["pulse"]["set"]["gate_V"], found["pulse"]["reset"]["gate_V"] = 2.0, 3.0
+        found["times"] |= {
+            "discharge_s": 100e-9, "dac_settle_s": 7e-6, "gate_settle_s": 100e-9, "sense_settle_s": [1e-6] * 4,
+        }  # fmt: skip
+        found["watchdog"]["silence_s"] = SILENCE
+        for table in ("limits", "absolute"):
+            found[table]["pulses_per_cell_per_s"] = 1e6
+
+    return changed(EXAMPLE, folder / "board.toml", change)
 
 
 def recorded(file: Path, folder: Path) -> list[commands.Command]:
     """Return the commands of a training run on a board file's simulated gateware."""
     kept = folder / "run.rec"
-    slow = folder / "slow.toml"  # hosts ask again in their own time, which a simulation is slower than
-    found = tomllib.loads(file.read_text())
-    found["watchdog"]["silence_s"] = 0.5
-    slow.write_text(tomli_w.dumps(found))
+    # Hosts ask again in their own time, which a simulation is slower than.
+    slow = changed(file, folder / "slow.toml", lambda found: found["watchdog"].update(silence_s=0.5))
     options = {"target": f"sim:?board={slow}", "hidden": 6, "epochs": 1, "pulse-budget": 100_000,
                "run": folder / "run", "record": kept}  # fmt: skip
     listed = [part for name, value in options.items() for part in (f"--{name}", str(value))]
@@ -84,7 +75,7 @@ def run(moments: int, seed: int, *, readback: bool = True, say: bool = True) -> 
     with tempfile.TemporaryDirectory() as folder:
         file = board_file(Path(folder))
         if not readback:
-            file = without_readback(file, Path(folder))
+            file = without_readback(file, Path(folder) / "lacking.toml")
         script = recorded(file, Path(folder))
         if say:
             print(f"a training run of {len(script)} commands was recorded", flush=True)

@@ -8,15 +8,13 @@ it.
 """
 
 import argparse
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tomli_w
 
-import firmware
+from benchmarks.board_files import EXAMPLE, without_readback
 from firmware.analog.boardfile import BoardFile
 from firmware.analog.sequence import Times
 from firmware.analog.transfer import ticks_up
@@ -24,13 +22,6 @@ from firmware.simulation.analogboard import AnalogSimulation, ModelPort
 from hwctl.crossbar.driver import Crossbar
 from hwctl.links.bytelink import ByteLink
 from hwctl.protocol.codes import Polarity
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-EXAMPLE = Path(firmware.__file__).parent / "boards" / "example-1t1r-16x16.toml"
 
 
 @dataclass(frozen=True)
@@ -171,22 +162,12 @@ def main() -> None:
     parser.add_argument("--without-readback", action="store_true", help="as if no SDO of a DAC were wired")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        file = without_readback(given.board, Path(folder)) if given.without_readback else given.board
+        file = given.board
+        if given.without_readback:
+            file = without_readback(file, Path(folder) / file.name)
         print(f"{file.name}, clocks: asked for by the board, taken, on top")
         for row in measure(file):
             print(f"{row.what:36} {row.needed:7} {row.taken:9.1f} {row.overhead:7.1%}")
-
-
-def without_readback(file: Path, folder: Path) -> Path:
-    """Write a board file whose DACs are not read back."""
-    found = tomllib.loads(file.read_text())
-    for dac in found["dac"]:
-        dac["readback"] = False
-    if "fpga" in found:
-        del found["fpga"]["pins"]["dac_sdo"]
-    written = folder / file.name
-    written.write_text(tomli_w.dumps(found))
-    return written
 
 
 if __name__ == "__main__":

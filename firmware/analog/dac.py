@@ -89,7 +89,7 @@ class Dacs(wiring.Component):
             m.d.comb += spi.miso.eq(self.sdo)
         with m.FSM() as machine:
             m.d.comb += self.busy.eq(~machine.ongoing("IDLE"))
-            # In a register, as all that is driven hangs on it; in the clock in which a code is taken it falls already.
+            # In a register, as all that is driven hangs on it: it falls in the clock behind the one that takes a code.
             idle = machine.ongoing("IDLE") & ~self.codes.valid & ~self.to_rest
             m.d.sync += self.stands.eq(idle & (self.queue.empty if self.reads else 1))
             self._references()

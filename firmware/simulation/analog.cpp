@@ -24,7 +24,7 @@ struct Parts {
   int adcs, adc_rising, adc_bits;
   int chains;
   uint32_t (*dac)(uint64_t now, int chip, uint32_t word, int bits);
-  uint32_t (*frame)(uint64_t now, int chip, uint32_t word, int bits);
+  void (*frame)(uint64_t now, int chip, uint32_t word, int bits);
   uint32_t (*sample)(uint64_t now, int chip);
   void (*outputs)(uint64_t now, int chain, const uint8_t* shifted, int count);  // the last bit last: output 0
   void (*levels)(uint64_t now, uint32_t enable_n, uint32_t range_pins);

@@ -22,6 +22,7 @@ TAKEN = 1 << 16  # bytes of the board that are taken at once
 LINES = ("dac_sdi", "dac_sclk", "dac_sync_n", "dac_sdo", "adc_sdi", "adc_sdo")
 """Lines that can be stuck."""
 _WORD = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int, ctypes.c_uint32, ctypes.c_int)
+_FRAME = ctypes.CFUNCTYPE(None, ctypes.c_uint64, ctypes.c_int, ctypes.c_uint32, ctypes.c_int)
 _SAMPLE = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int)
 _OUTPUTS = ctypes.CFUNCTYPE(None, ctypes.c_uint64, ctypes.c_int, ctypes.POINTER(ctypes.c_uint8), ctypes.c_int)
 _LEVELS = ctypes.CFUNCTYPE(None, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint32)
@@ -33,7 +34,7 @@ class _Parts(ctypes.Structure):
             (name, ctypes.c_int)
             for name in ("dacs", "dac_rising", "dac_bits", "adcs", "adc_rising", "adc_bits", "chains")
         ),
-        ("dac", _WORD), ("frame", _WORD), ("sample", _SAMPLE), ("outputs", _OUTPUTS), ("levels", _LEVELS),
+        ("dac", _WORD), ("frame", _FRAME), ("sample", _SAMPLE), ("outputs", _OUTPUTS), ("levels", _LEVELS),
     ]  # fmt: skip
 
 
@@ -85,7 +86,7 @@ class AnalogModel:
         return _Parts(
             len(dacs), dac.samples_on == "rising", dac.word_bits,
             len(adcs), adc.samples_on == "rising", adc.word_bits, len(chains),
-            _WORD(self._kept(converted)), _WORD(self._kept(framed)),
+            _WORD(self._kept(converted)), _FRAME(self._kept(framed)),
             _SAMPLE(self._kept(lambda chip: adcs[chip].begin())), _OUTPUTS(self._kept(outputs)),
             _LEVELS(self._kept(physical.enable)),
         )  # fmt: skip

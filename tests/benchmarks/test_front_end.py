@@ -2,9 +2,10 @@
 
 import pytest
 
-from benchmarks.front_end import measure, without_readback
+from benchmarks.board_files import without_readback
+from benchmarks.front_end import measure
 from firmware.analog.boardfile import BoardFile
-from tests.firmware.analog.board_files import TRANSISTORS
+from tests.firmware.analog.board_files import PASSIVE, TRANSISTORS
 from tests.firmware.simulation.analog_boards import board_file
 
 IN_VAIN = 960 / 8
@@ -27,7 +28,8 @@ def test_the_gateware_adds_no_clock_to_what_the_board_asks_for_but_these(tmp_pat
     assert {what: clocks for what, clocks in added.items() if not 0 <= clocks <= MOST[what]} == {}
 
 
-def test_a_board_file_without_readback_is_whole(tmp_path):
-    board = BoardFile.load(without_readback(TRANSISTORS, tmp_path))
+@pytest.mark.parametrize("source", [TRANSISTORS, PASSIVE], ids=lambda path: path.stem)
+def test_a_board_file_without_readback_is_whole(tmp_path, source):
+    board = BoardFile.load(without_readback(source, tmp_path / "board.toml"))
     assert not board.readback
-    assert board.fpga is not None
+    assert (board.fpga is None) == (BoardFile.load(source).fpga is None)
