@@ -143,7 +143,8 @@ def measure(file: Path) -> list[Row]:
 
         name = polarity.name
         rows.append(Row(f"{name}, one pulse a cell", needs.pulse(polarity), bench.slope(16, 48, pulse)))
-        rows.append(Row(f"{name}, each further pulse of a cell", 8 * needs.again(polarity), bench.slope(4, 12, train)))
+        further = bench.slope(4, 12, train) / 8
+        rows.append(Row(f"{name}, each further pulse of a cell", needs.again(polarity), further))
     rows.append(
         Row("READ, a row of all columns", needs.row(), bench.slope(4, 12, lambda n: crossbar.read(slice(0, n))))
     )

@@ -74,6 +74,10 @@ class LimitsLayout(data.Struct):
     max_form_amplitude: unsigned(16)
     max_form_width: unsigned(32)
     max_pulses: unsigned(32)
+    max_gate: unsigned(16)
+    max_form_gate: unsigned(16)
+    max_compliance: unsigned(16)
+    min_interval: unsigned(32)
 
 
 def request_layout(parameters: Parameters) -> data.StructLayout:

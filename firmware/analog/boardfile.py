@@ -197,7 +197,7 @@ class _Reader:
         timed_by = pulse.choice("timed_by", ("enable", "latch"))
         checks.check_timing(timed_by, every, parts, pulses, clock)
         if limiter is not None:
-            checks.check_limiter(limiter, limits, pulses.get(Polarity.FORM))
+            checks.check_limiter(limiter, limits, pulses.get(Polarity.FORM), lines["gate"])
         found = BoardFile(
             name=about.text("name"), about=about.text("about"), device=self._device, cell=self._cell,
             half_select=half_select, clock=clock, dacs=parts.dacs, adcs=parts.adcs, chains=parts.chains,

@@ -129,7 +129,7 @@ def _shift_ticks(chain: Chain) -> int:
     return chain.shift_ticks
 
 
-def check_limiter(limiter: Limiter, limits: Limits, form: Pulse | None) -> None:
+def check_limiter(limiter: Limiter, limits: Limits, form: Pulse | None, gates: Sequence[Line]) -> None:
     """Raise BoardFileError where the limiter does not keep its current, or is too slow for FORM pulses."""
     if limits.compliance is not None and limiter.max_current > limits.compliance:
         raise BoardFileError(
@@ -150,6 +150,12 @@ def check_limiter(limiter: Limiter, limits: Limits, form: Pulse | None) -> None:
             raise BoardFileError(
                 f"pulse.form: {highest:g} V at the gate, and limiter.gate_V = {limiter.gate:g} is where "
                 f"{limiter.max_current:g} A flow; lower the level's gate_V"
+            )
+        line, steps = gates[0].transfer, max(level.gate_steps for level in form.levels)
+        if steps > line.steps_within(limiter.gate):
+            raise BoardFileError(
+                f"pulse.form: the code nearest to {highest:g} V puts {float(steps * line.step):.6g} V on a gate, above "
+                f"limiter.gate_V = {limiter.gate:g}; lower the level's gate_V by {float(line.step):.3g} V"
             )
     if limiter.series is not None and limits.form_amplitude is not None:
         most = exact(limits.form_amplitude) / exact(limiter.series)

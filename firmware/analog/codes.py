@@ -14,11 +14,13 @@ from firmware.analog.wiring import Line
 from hwctl.devices.chip import Scales
 from hwctl.devices.identity import BoardCodes
 from hwctl.protocol.codes import HalfSelect, Polarity
+from hwctl.protocol.replies import NOT_HELD
 
 if TYPE_CHECKING:
     from firmware.analog.boardfile import BoardFile
 
 RATIO_BITS = 12
+MOST_COMPLIANCE = NOT_HELD - 1
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,10 @@ class BoardFileCodes:
     """0 where the board does not form."""
     max_gate: int
     """In steps of a gate's line; 0 where there are none."""
+    max_form_gate: int
+    """Likewise, of a FORM pulse: with a limiter of kind "gate", that of its current."""
+    gate_codes: tuple[int, int]
+    """Both on the wire: in steps of a row."""
     gate_ratio: Fraction
     """Steps of a gate's line by code on the wire; 1 where there are none."""
     read_gate: int
@@ -58,7 +64,9 @@ class BoardFileCodes:
     max_width: int
     max_form_width: int
     max_compliance: int
-    """Compliance codes; 0 where nothing limits the current."""
+    """Compliance codes of a cell that forms; 0 where nothing limits the current."""
+    limiter: int
+    """Compliance code at which the limiter holds the current; 0 where there is none."""
     ranges: tuple[Range, ...]
     """Most sensitive first; the n-th waits `sense_settle[n]`."""
     sense_settle: tuple[int, ...]
@@ -87,7 +95,11 @@ class BoardFileCodes:
         amperes, nominal_read = board.sense.amperes_per_code, row.steps_of(board.sense.read)
         siemens = float(amperes / (nominal_read * row.step))
         scales = Scales(siemens=siemens, volts=float(row.step), seconds=float(1 / exact(clock)))
+        limiter, highest_gate = board.limiter, limits.gate or 0.0
+        form_gate = min(highest_gate, limiter.gate if limiter and limiter.gate is not None else highest_gate)
         compliance = exact(limits.compliance or 0.0) / exact(scales.compliance)
+        max_compliance = min(compliance.numerator // compliance.denominator, MOST_COMPLIANCE)
+        held = exact(limiter.max_current if limiter else 0.0) / exact(scales.compliance)
         return cls(
             scales=scales,
             amperes=float(amperes),
@@ -96,12 +108,15 @@ class BoardFileCodes:
             min_read=max(-row.steps_within(limits.read), *(line.transfer.steps[0] for line in board.rows + board.cols)),
             max_amplitude=row.steps_within(limits.amplitude),
             max_form_amplitude=row.steps_within(limits.form_amplitude or 0.0),
-            max_gate=0 if gate is None else gate.steps_within(limits.gate or 0.0),
+            max_gate=0 if gate is None else gate.steps_within(highest_gate),
+            max_form_gate=gate.steps_within(form_gate) if gate and board.forms else 0,
+            gate_codes=(row.steps_of(highest_gate), row.steps_of(form_gate) if board.forms else 0),
             gate_ratio=Fraction(1) if gate is None else row.step / gate.step,
             read_gate=0 if gate is None else gate.steps_of(board.sense.gate or 0.0),
             max_width=ticks_down(limits.pulse_width, clock),
             max_form_width=ticks_down(limits.form_width or 0.0, clock),
-            max_compliance=min(compliance.numerator // compliance.denominator, 0xFFFF),
+            max_compliance=max_compliance,
+            limiter=min(_ceiling(held), max_compliance),
             ranges=board.sense.ranges,
             sense_settle=tuple(ticks_up(settle, clock) for settle in times.sense_settle),
             switch_settle=ticks_up(times.switch_settle, clock),
@@ -119,8 +134,8 @@ class BoardFileCodes:
 
     @property
     def gate_ratio_code(self) -> int:
-        """`gate_ratio` with 12 bits behind the point."""
-        return round(self.gate_ratio * (1 << RATIO_BITS))
+        """`gate_ratio` with 12 bits behind the point, rounded up."""
+        return _ceiling(self.gate_ratio * (1 << RATIO_BITS))
 
     @property
     def board_codes(self) -> BoardCodes:
@@ -133,6 +148,11 @@ class BoardFileCodes:
             max_form_amplitude=self.max_form_amplitude,
             max_form_width=self.max_form_width,
             max_pulses=self.pulse_budget,
+            max_gate=self.gate_codes[0],
+            max_form_gate=self.gate_codes[1],
+            max_compliance=self.max_compliance,
+            limiter=self.limiter,
+            min_interval=self.pulse_interval,
             settle=max(self.sense_settle),
             levels=tuple(tuple(level.codes for level in levels) for levels in self.levels),
             tia_ranges=tuple(one.number for one in self.ranges),
@@ -149,7 +169,7 @@ class BoardFileCodes:
         span, rest = line.transfer.span, line.transfer.zero
         if line.side == "gate":
             allowed = span(0, self.max_gate)
-            return Guard(rest, allowed, allowed, allowed if self.max_form_amplitude else (rest, rest))
+            return Guard(rest, allowed, allowed, span(0, self.max_form_gate))
         return Guard(
             rest,
             span(-self.max_read, self.max_read),

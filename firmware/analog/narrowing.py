@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from amaranth.hdl import Signal, Value
+from amaranth.hdl import Mux, Signal, Value
 
 from firmware.analog.bounds import Kind
+from firmware.analog.codes import RATIO_BITS
 from firmware.analog.outputs import Class
 
 if TYPE_CHECKING:
@@ -42,11 +43,33 @@ def states(a: "AnalogArray") -> None:
 
 
 def _limits(a: "AnalogArray") -> dict[int, Value]:
-    """Return the limits of lines by the numbers that the guard gives them; gates keep theirs."""
+    """Return the limits of lines by the numbers that the guard gives them; gates of readings keep theirs."""
     guard, limits = a.guard, a.port.limits
     amplitudes = {
         Kind.READ: limits.max_read, Kind.PULSE: limits.max_amplitude, Kind.FORM: limits.max_form_amplitude,
     }  # fmt: skip
+    gates = {Kind.PULSE: _gate(a, limits.max_gate, 0), Kind.FORM: _gate(a, limits.max_form_gate, 1)}
     widths = {Kind.PULSE: limits.max_width, Kind.FORM: limits.max_form_width}
-    reaches = {n: amplitudes[kind] for n, (kind, one) in enumerate(guard.reaches) if one != Class.GATE}
+    reaches: dict[int, Value] = {}
+    for n, (kind, one) in enumerate(guard.reaches):
+        if one != Class.GATE:
+            reaches[n] = amplitudes[kind]
+        elif kind in gates:
+            reaches[n] = gates[kind]
     return reaches | {len(guard.reaches) + n: widths[kind] for n, kind in enumerate(guard.widths)}
+
+
+def _gate(a: "AnalogArray", limit: Value, which: int) -> Value:
+    """Return a gate's limit in steps of its line: where these are not those of a row, to the step that any code has.
+
+    which: 0 of SET and RESET pulses, 1 of FORM pulses.
+    """
+    codes = a.board.codes
+    if codes.gate_ratio == 1:
+        return limit
+    steps = Signal(32)
+    # A level's gate is rounded to a code and to a step: it may be half of either above. The engine compares its code.
+    scaled = ((limit << 1 | 1) * codes.gate_ratio_code + (1 << RATIO_BITS)) >> RATIO_BITS + 1
+    # As the file has it, it stands already.
+    a.m.d.sync += steps.eq(Mux(limit < codes.gate_codes[which], scaled, 0xFFFF))
+    return steps

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 from amaranth.hdl import Mux, Signal, Value
 from amaranth.lib.memory import Memory
-from amaranth.utils import bits_for
 
 from firmware.analog import biasing
+from firmware.analog.bounds import Kind
 from firmware.analog.outputs import Side
 from firmware.parameters import LEVEL_BITS
 from firmware.port import Operation
@@ -15,9 +15,9 @@ from hwctl.protocol.codes import MAX_LEVELS, Polarity, Trip
 if TYPE_CHECKING:
     from firmware.analog.array import AnalogArray
 
-SPARE = 6
-"""Bits of a cell's time of its last pulse beyond those of the interval: one in 2**SPARE old ones looks like a new one,
-and is waited for in vain."""
+STAMP_BITS = 32
+"""Bits of a cell's time of its last pulse, in clocks: one older than that looks like a new one, and is waited for in
+vain."""
 
 
 class _Train:
@@ -35,18 +35,19 @@ class _Train:
 def beside(a: "AnalogArray") -> None:
     """Keep when each cell was pulsed, so that it is not pulsed again too soon."""
     m, interval, times = a.m, a.board.codes.pulse_interval, a.sequencer.times
-    bits = bits_for(interval) + SPARE
-    m.submodules.stamps = stamps = Memory(shape=bits, depth=max(a.cells, 2), init=[])
+    m.submodules.stamps = stamps = Memory(shape=STAMP_BITS, depth=max(a.cells, 2), init=[])
     stamp, put = stamps.read_port(), stamps.write_port()
-    clock, passed = Signal(bits), Signal(bits)
+    clock, passed = Signal(STAMP_BITS), Signal(STAMP_BITS)
+    # Gate and converters settle before the pulse: for so long, and for the clocks of these registers, it may begin
+    # earlier.
+    lead = times.gate + times.converter + times.dead + 2
+    least, wanted = Signal(STAMP_BITS, init=max(interval - lead, 0)), a.port.limits.min_interval
     a.may_pulse = Signal()
-    m.d.sync += clock.eq(clock + 1)
-    m.d.comb += [
-        stamp.addr.eq(a.at), put.addr.eq(a.at), put.data.eq(clock), put.en.eq(a.sequencer.fired),
-        passed.eq(clock - stamp.data),
-        # Gate and converters settle before the pulse: for so long it may begin earlier.
-        a.may_pulse.eq(passed >= max(interval - (times.gate + times.converter + times.dead), 0)),
+    m.d.sync += [
+        clock.eq(clock + 1), passed.eq(clock - stamp.data), a.may_pulse.eq(passed >= least),
+        least.eq(Mux(wanted > lead, wanted - lead, 0)),
     ]  # fmt: skip
+    m.d.comb += [stamp.addr.eq(a.at), put.addr.eq(a.at), put.data.eq(clock), put.en.eq(a.sequencer.fired)]
 
 
 def states(a: "AnalogArray") -> None:
@@ -144,9 +145,17 @@ def _codes(a: "AnalogArray", train: _Train) -> None:
         m.next = "LEVEL"
     with m.State("LEVEL"):
         m.next = "LINES" if a.passive else "DRIVE CODE"
+        if not a.passive:
+            with m.If(_of_other_gates(a)):
+                m.next = "GATES TO REST"
     if a.passive:
         biasing.states(a, train.polarity, train.level)
     else:
+        with m.State("GATES TO REST"):
+            m.d.comb += a.guard.zero.eq(1)
+            m.d.sync += a.held.eq(0)
+            with m.If(a.guard.clean):
+                m.next = "DRIVE CODE"
         line = Mux(a.side == Side.ROW, a.of_row(), a.of_col())
         a.write("DRIVE CODE", line, a.level.data[:16], "GATE CODE")
         a.write("GATE CODE", a.of_gate(), a.level.data[16:], "FIRE")
@@ -156,6 +165,16 @@ def _codes(a: "AnalogArray", train: _Train) -> None:
         m.next = "CELL DONE"
         with m.If(train.alone):
             m.next = "LINES" if a.passive else "IDLE"
+
+
+def _of_other_gates(a: "AnalogArray") -> Value:
+    """Return whether a gate still has, of a reading or of another kind of pulse, more than this kind may have.
+
+    Its switch is open, and the guard lets nothing be driven all the same.
+    """
+    beyond, first = a.guard.beyond, len(a.board.rows) + len(a.board.cols)
+    gates = Mux(a.forming, beyond.get(Kind.FORM, beyond[Kind.PULSE]), beyond[Kind.PULSE])[first:]
+    return (gates & ~(1 << a.row)[: len(a.board.gates)]).any()
 
 
 def _fire(a: "AnalogArray", train: _Train) -> None:

@@ -86,7 +86,7 @@ def _configure_shape(e: "Engine") -> None:
         m.d.comb += [shapes.configure.eq(1), shapes.number.eq(field(kind, "index"))]
         m.next = "CONFIGURING SHAPE"
         if e.parameters.physical:
-            limits.shapes(e)
+            limits.shapes(e, field(kind, "compliance"))
     with m.State("CONFIGURING SHAPE"):
         m.d.comb += shapes.number.eq(field(kind, "index"))
         with m.If(~shapes.busy):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Module, Signal, unsigned
+from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -49,8 +49,8 @@ class Shapes(wiring.Component):
         ]
         super().__init__()
         if limited:
-            self.stored, self.height = Signal(ShapeLayout), Signal(16)
-            """What `number` asked for, and its amplitude code."""
+            self.stored, self.height, self.opening = Signal(ShapeLayout), Signal(16), Signal(16)
+            """What `number` asked for, and the codes of its amplitude and of its gate."""
             self.beyond = Signal()
             """Set where that is beyond its limits: `shape` is then none that is configured."""
 
@@ -76,11 +76,11 @@ class Shapes(wiring.Component):
             write.data.polarity.eq(self.polarity), write.data.level.eq(known.level), write.data.width.eq(self.width),
         ]  # fmt: skip
         if self._limited:
-            m.submodules.heights = heights = Memory(shape=16, depth=PULSE_SHAPES, init=[], attrs=attributes)
+            m.submodules.heights = heights = Memory(shape=32, depth=PULSE_SHAPES, init=[], attrs=attributes)
             height, put = heights.read_port(), heights.write_port()
             m.d.comb += [
-                height.addr.eq(self.number), put.addr.eq(self.number), put.data.eq(self.amplitude),
-                put.en.eq(write.en), self.height.eq(height.data), self.stored.eq(read.data),
+                height.addr.eq(self.number), put.addr.eq(self.number), put.data.eq(Cat(self.amplitude, self.gate)),
+                put.en.eq(write.en), Cat(self.height, self.opening).eq(height.data), self.stored.eq(read.data),
             ]  # fmt: skip
             with m.If(self.beyond):
                 m.d.comb += self.shape.polarity.eq(UNSET)

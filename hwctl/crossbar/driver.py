@@ -18,7 +18,7 @@ from hwctl.crossbar.arguments import (
     shape_pair,
     within,
 )
-from hwctl.crossbar.limits import in_units, lower_of, narrowing
+from hwctl.crossbar.limits import in_units, narrower_of, narrowing
 from hwctl.crossbar.metered import PulseBudget
 from hwctl.crossbar.port import Port, parts_executed
 from hwctl.crossbar.results import (
@@ -38,6 +38,7 @@ from hwctl.devices.outerproduct import event_counts
 from hwctl.devices.planned import planned_pulses
 from hwctl.errors import BoardError, LimitError, LinkError, OverRange, Unsupported
 from hwctl.links import Link, open_link
+from hwctl.links.paced import keep_pace
 from hwctl.links.watched import Wrap
 from hwctl.protocol import codes, commands, replies
 from hwctl.protocol.codes import Feature, HalfSelect, OuterMode, Polarity, ShapePer
@@ -73,6 +74,7 @@ class Crossbar:
         self._outer = self.has(Feature.OUTER_COUNT), self.has(Feature.OUTER_COINCIDENCE)  # by OuterMode
         self._counted = None if self.has(Feature.COUNTERS) else np.zeros((self.rows, self.cols), np.int64)
         self._budget: PulseBudget | None = None
+        self._keep_rate()
         self.configure_read(min(self.read_voltage, self.limits.read_voltage))
 
     @classmethod
@@ -164,21 +166,28 @@ class Crossbar:
         form_amplitude: float | None = None,
         form_width: float | None = None,
         pulses: int | None = None,
+        gate: float | None = None,
+        form_gate: float | None = None,
+        compliance: float | None = None,
+        pulse_rate: float | None = None,
     ) -> ArrayLimits:
-        """Narrow limits, and return those that hold then; V, s, and pulses of a cell in all.
+        """Narrow limits, and return those that hold then; V, s, A, pulses of a cell in all and in a second.
 
         What is beyond them is refused from then on, also with shapes and a read voltage from before. The board keeps
         them until it loses its power; where it cannot (it lacks LIMITS), this object does. Raises LimitError, with
         nothing narrowed, on a limit above the one that holds.
         """
-        wanted = read_voltage, amplitude, width, form_amplitude, form_width, pulses
-        holds = lower_of(self.port.limits.holds, self.port.limits_said())
+        wanted = (
+            read_voltage, amplitude, width, form_amplitude, form_width, pulses, gate, form_gate, compliance, pulse_rate,
+        )  # fmt: skip
+        holds = narrower_of(self.port.limits.holds, self.port.limits_said())
         command = narrowing(wanted, holds, self.identity, self.link.url)
         if self.has(Feature.LIMITS):
-            self._shapes.narrow(lower_of(holds, self.port.ask(command, replies.Limits)))
+            self._shapes.narrow(narrower_of(holds, self.port.ask(command, replies.Limits)))
         else:
             self._shapes.narrow(holds.narrowed(command))
             self._keep_budget(command.max_pulses)
+        self._keep_rate()
         return self.limits
 
     def _keep_budget(self, most: int) -> None:
@@ -189,6 +198,13 @@ class Crossbar:
             self.link = self.port.link = self._budget.metered(self.link)
         elif most and self._budget is not None:
             self._budget.most = most
+
+    def _keep_rate(self) -> None:
+        """Ask for no more pulses a second than may be, but of a board that lets its own time pass."""
+        least, keeps = self.port.limits.holds.min_interval, self.has(Feature.LIMITS)
+        if least and not (keeps and self.has(Feature.VIRTUAL_TIME)):
+            interval = least * self.identity.seconds_per_code
+            self.link = self.port.link = keep_pace(self.link, interval, (self.rows, self.cols), splits=not keeps)
 
     # -- reading -------------------------------------------------------------------------------------------------
 

@@ -1,42 +1,52 @@
 """Limits of one board as its host keeps them: what the board said, or what they were narrowed to."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import fields
-from typing import TYPE_CHECKING
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hwctl.crossbar.results import ArrayLimits
 from hwctl.errors import LimitError
 from hwctl.protocol import codes, commands
-from hwctl.protocol.codes import Polarity
 from hwctl.protocol.commands import Command
 from hwctl.protocol.packing import Ramp
-from hwctl.protocol.replies import LIMITS, Identity, Limits
+from hwctl.protocol.replies import FLOORS, LIMITS, Identity, Limits
 
 if TYPE_CHECKING:
     from hwctl.crossbar.shapes import Shapes
 
 UNBOUNDED = 0xFFFFFFFF
+UNSAID = 0xFFFF  # of a voltage or a current: the board has not said
 FIELDS = tuple(field.name for field in fields(ArrayLimits))
-NO_LIMITS = Limits(0xFFFF, 0xFFFF, UNBOUNDED, 0xFFFF, UNBOUNDED, UNBOUNDED)
+NO_LIMITS = Limits(UNSAID, UNSAID, UNBOUNDED, UNSAID, UNBOUNDED, UNBOUNDED, UNSAID, UNSAID, UNSAID, 0, 0)
 READING = (commands.Read, commands.Vmm, commands.WriteVerify, commands.Form)
 """Commands that put the configured read voltage on lines."""
 
 
 def limits_said(identity: Identity) -> Limits:
-    """Return the limits that IDENTIFY tells; of pulses a cell it tells none."""
-    found = identity.max_read, identity.max_amplitude, identity.max_width
-    return Limits(*found, identity.max_form_amplitude, identity.max_width, UNBOUNDED)
+    """Return the limits that IDENTIFY tells; of pulses a cell, gates and currents it tells none."""
+    return replace(
+        NO_LIMITS,
+        max_read=identity.max_read,
+        max_amplitude=identity.max_amplitude,
+        max_width=identity.max_width,
+        max_form_amplitude=identity.max_form_amplitude,
+        max_form_width=identity.max_width,
+    )
 
 
-def lower_of(one: Limits, other: Limits) -> Limits:
-    """Return the lower of each limit."""
-    return Limits(*(min(one.codes[name], other.codes[name]) for name in LIMITS))
+def narrower_of(one: Limits, other: Limits) -> Limits:
+    """Return the narrower of each limit."""
+    narrower: dict[str, Any] = {
+        name: (max if name in FLOORS else min)(one.codes[name], other.codes[name]) for name in LIMITS
+    }
+    return replace(one, **narrower, limiter=max(one.limiter, other.limiter))
 
 
 def in_units(holds: Limits, identity: Identity) -> ArrayLimits:
-    """Return limits in V, s and pulses."""
+    """Return limits in V, s, A and pulses."""
     volts, seconds = identity.volts_per_code, identity.seconds_per_code
     return ArrayLimits(
         read_voltage=holds.max_read * volts,
@@ -45,30 +55,52 @@ def in_units(holds: Limits, identity: Identity) -> ArrayLimits:
         form_amplitude=holds.max_form_amplitude * volts,
         form_width=holds.max_form_width * seconds,
         pulses=None if holds.max_pulses == UNBOUNDED else holds.max_pulses,
+        gate=None if holds.max_gate == UNSAID else holds.max_gate * volts,
+        form_gate=None if holds.max_form_gate == UNSAID else holds.max_form_gate * volts,
+        compliance=None if holds.max_compliance == UNSAID else holds.max_compliance * identity.compliance_per_code,
+        pulse_rate=1.0 / (holds.min_interval * seconds) if holds.min_interval else None,
     )
 
 
 def narrowing(wanted: Sequence[float | None], holds: Limits, identity: Identity, url: str) -> commands.ConfigureLimits:
-    """Return limits in the order of ArrayLimits as codes, rounded down; None leaves one as it is.
+    """Return limits in the order of ArrayLimits as codes, rounded to the narrower side; None leaves one as it is.
 
-    Raises LimitError, also on NaN, where one is above what holds or below one code.
+    Raises LimitError, also on NaN, where one is wider than what holds or below one code.
     """
     found = []
     for name, value, highest, scale in zip(FIELDS, wanted, holds.codes.values(), _scales(identity), strict=True):
+        if name == "pulse_rate":
+            found.append(_interval(value, holds.min_interval, identity.seconds_per_code, url))
+            continue
         code = 0.0 if value is None else value / scale * (1 + 1e-9)
         if value is not None and not 1 <= code < highest + 1:
+            has = f"{highest * scale:.6g} holds" if highest else "it has none"
             raise LimitError(
-                f"{name} {value:.6g}; of {url}, {highest * scale:.6g} holds, and limits can only be narrowed: give "
-                f"{scale:.6g} to {highest * scale:.6g}"
+                f"{name} {value:.6g}; of {url}, {has}, and limits can only be narrowed"
+                + (f": give {scale:.6g} to {highest * scale:.6g}" if highest else "")
             )
         found.append(int(code))
     return commands.ConfigureLimits(*found)
 
 
+def _interval(rate: float | None, holds: int, seconds: float, url: str) -> int:
+    """Return the time code between pulses of a cell at a rate in pulses a second."""
+    if rate is None:
+        return 0
+    slowest = 1 / (UNBOUNDED * seconds)
+    fastest = 1 / (max(holds, 1) * seconds)
+    if not slowest <= rate <= fastest * (1 + 1e-9):
+        raise LimitError(
+            f"pulse_rate {rate:.6g}; of {url}, {fastest:.6g} a second holds, and limits can only be narrowed: give "
+            f"{slowest:.3g} to {fastest:.6g}"
+        )
+    return math.ceil(1 / (rate * seconds) * (1 - 1e-9))
+
+
 def _scales(identity: Identity) -> tuple[float, ...]:
-    """Return what one code of each limit is in V, s or pulses."""
+    """Return what one code of each limit is in V, s, pulses or A."""
     volts, seconds = identity.volts_per_code, identity.seconds_per_code
-    return volts, volts, seconds, volts, seconds, 1.0
+    return volts, volts, seconds, volts, seconds, 1.0, volts, volts, identity.compliance_per_code, seconds
 
 
 class HostLimits:
@@ -91,19 +123,14 @@ class HostLimits:
         self.exceeded = self._read > self.holds.max_read or bool(self._beyond.any())
 
     def narrow(self, holds: Limits, shapes: "Shapes") -> None:
-        """Take lower limits. shapes: those that are defined, by polarity, amplitude, width, gate and compliance."""
+        """Take narrower limits. shapes: those that are defined, by polarity, amplitude, width, gate and compliance."""
         self.holds = holds
-        for (polarity, amplitude, width, _, _), shape in shapes.items():
-            most = self.of_pulse(polarity)
-            self._beyond[shape.number] = amplitude > most[0] or width > most[1]
+        for key, shape in shapes.items():
+            try:
+                holds.check_shape(*key)
+            except LimitError:
+                self._beyond[shape.number] = True
         self._look()
-
-    def of_pulse(self, polarity: Polarity) -> tuple[int, int]:
-        """Return the highest amplitude and width of a pulse."""
-        holds = self.holds
-        if polarity == Polarity.FORM:
-            return holds.max_form_amplitude, holds.max_form_width
-        return holds.max_amplitude, holds.max_width
 
     def check(self, command: Command) -> None:
         """Raise LimitError on a command that uses what is beyond limits, though it was within when it was set."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from hwctl.crossbar.arguments import region_of, split
-from hwctl.crossbar.limits import NO_LIMITS, HostLimits, limits_said, lower_of
+from hwctl.crossbar.limits import NO_LIMITS, HostLimits, limits_said, narrower_of
 from hwctl.crossbar.results import Lines
 from hwctl.crossbar.trips import said, trips_of
 from hwctl.crossbar.units import Units
@@ -50,8 +50,7 @@ class Port:
         said = limits_said(self.identity)
         if not self.has(Feature.LIMITS):
             return said
-        nothing = commands.ConfigureLimits(0, 0, 0, 0, 0, 0)
-        return lower_of(said, self.ask(nothing, replies.Limits))
+        return narrower_of(said, self.ask(commands.ConfigureLimits(), replies.Limits))
 
     def region(self, rows: Lines, cols: Lines) -> Region:
         """Return rows and columns as a region. Raises LimitError where it is empty or leaves the array.

@@ -64,7 +64,15 @@ class ArrayLimits:
     form_width: float
     """s of a FORM pulse."""
     pulses: int | None
-    """Of a cell in all, as `Crossbar.pulse_counts` counts them; None where the board has not said."""
+    """Of a cell in all, as `Crossbar.pulse_counts` counts them; None where the board has not said, here and below."""
+    gate: float | None
+    """V of the gate in a SET or RESET pulse; 0 where there are none."""
+    form_gate: float | None
+    """V of the gate in a FORM pulse."""
+    compliance: float | None
+    """A of a cell that forms."""
+    pulse_rate: float | None
+    """Pulses of a cell in a second."""
 
 
 @dataclass(frozen=True)

@@ -27,15 +27,19 @@ class PulseShapes:
 
     def define(self, polarity: Polarity, amplitude: float, width: float, gate: float, compliance: float) -> PulseShape:
         """Return a shape, sent to the board where it is new; units and errors as in `Crossbar.shape`."""
-        identity, code = self._port.identity, self._port.units.code
-        highest, longest = self._port.limits.of_pulse(polarity)
+        identity, code, holds = self._port.identity, self._port.units.code, self._port.limits.holds
+        highest, longest, highest_gate = holds.of_pulse(polarity)
         key = (
             polarity,
             code("pulse amplitude", amplitude, identity.volts_per_code, highest, "V", lowest=1),
             code("pulse width", width, identity.seconds_per_code, longest, "s", lowest=1),
-            code("gate voltage", gate, identity.volts_per_code, 0xFFFF, "V"),
+            code("gate voltage", gate, identity.volts_per_code, highest_gate, "V"),
             code("compliance", compliance, identity.compliance_per_code, 0xFFFF, "A"),
         )
+        try:
+            holds.check_shape(*key)
+        except LimitError as error:
+            raise LimitError(f"{error}; a code is {identity.compliance_per_code:.3g} A") from None
         if key not in self._defined:
             index = len(self._defined)
             if index >= codes.PULSE_SHAPES:
@@ -46,7 +50,7 @@ class PulseShapes:
 
     def levels(self, polarity: Polarity) -> list[PulseShape]:
         """Return a shape for every drive level that the board knows and allows for a polarity, weak to strong."""
-        identity, (highest, longest) = self._port.identity, self._port.limits.of_pulse(polarity)
+        identity, most = self._port.identity, self._port.limits.holds.of_pulse(polarity)
         return [
             self.define(
                 polarity,
@@ -56,5 +60,6 @@ class PulseShapes:
                 0.0,
             )
             for kind, amplitude, width, gate in identity.drive_levels.tolist()
-            if kind == polarity and amplitude <= highest and width <= longest
+            if kind == polarity
+            and all(code <= limit for code, limit in zip((amplitude, width, gate), most, strict=True))
         ]

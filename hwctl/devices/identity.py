@@ -31,6 +31,9 @@ class BoardCodes:
     max_form_width: int
     max_pulses: int
     """Pulses of a cell in all."""
+    max_gate: int
+    """Of SET and RESET pulses; 0 where there are no gates, as of forming."""
+    max_form_gate: int
     settle: int
     levels: tuple[tuple[LevelCodes, ...], ...]
     """Of SET, RESET and FORM."""
@@ -38,6 +41,11 @@ class BoardCodes:
     """Most sensitive first."""
     half_select: tuple[HalfSelect, ...] = tuple(HalfSelect)
     """Bias of unselected lines that the board can have; the first until CONFIGURE_READ."""
+    max_compliance: int = replies.NOT_HELD
+    """Of a cell that forms; NOT_HELD where nothing limits it, and then `limiter` is 0."""
+    limiter: int = 0
+    min_interval: int = 0
+    """Time code from one pulse of a cell to its next; 0 where nothing wears by pulses that follow too soon."""
 
     @property
     def read_range(self) -> int:
@@ -60,6 +68,8 @@ class BoardCodes:
             max_form_amplitude=round(device.max_form_amplitude / volts),
             max_form_width=round(LONGEST_PULSE / seconds),
             max_pulses=NO_BUDGET,
+            max_gate=max(level[2] for several in levels[: Polarity.FORM] for level in several),
+            max_form_gate=max((level[2] for level in levels[Polarity.FORM]), default=0),
             settle=round(SETTLE / seconds),
             levels=levels,
         )
@@ -67,7 +77,7 @@ class BoardCodes:
     @property
     def limits(self) -> replies.Limits:
         """What CONFIGURE_LIMITS can narrow."""
-        return replies.Limits(**{name: getattr(self, name) for name in replies.LIMITS})
+        return replies.Limits(**{name: getattr(self, name) for name in replies.LIMITS}, limiter=self.limiter)
 
 
 def identity_of(

@@ -54,6 +54,7 @@ _OPTIONAL: dict[type[Command], Feature] = {
     commands.Dump: Feature.EMULATED,
     commands.Seed: Feature.EMULATED,
 }
+PULSING = (commands.Pulse, commands.PulseSparse, commands.Outer, commands.WriteVerify, commands.Form)
 Counts = NDArray[Any]  # integers of any size
 ROOM = 1 << 24  # bytes: nothing is encoded
 
@@ -136,12 +137,25 @@ class EmulatedBoard:
         try:
             command.check()
             if self._limits.budgeted:
-                self._limits.check_pulses(command, self._array.counts(Region(0, self.chip.rows, 0, self.chip.cols)))
+                self._limits.check_pulses(command, self._counts())
+            if self._limits.holds.min_interval and isinstance(command, PULSING):
+                return self._paced(handler, command)
             return handler(command)
         except LimitError as error:
             return Refused(Refusal.OVER_LIMIT, str(error))
         except _Refuse as refusal:
             return refusal.reply
+
+    def _paced(self, handler: Callable[[Any], Reply], command: Command) -> Reply:
+        """Execute a command, and let as much time pass as its pulses take with the least interval between them."""
+        begun, before = self._clock, self._counts().astype(np.int64)
+        reply = handler(command)
+        ended = self._limits.spread(begun, self._counts().astype(np.int64) - before)
+        self._clock = max(self._clock, ended) % (1 << 64)
+        return reply
+
+    def _counts(self) -> NDArray[np.uint32]:
+        return self._array.counts(Region(0, self.chip.rows, 0, self.chip.cols))
 
     # -- what the board is ---------------------------------------------------------------------------------------
 

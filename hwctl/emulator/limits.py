@@ -24,6 +24,7 @@ class BoardLimits:
         self.polarity = np.full(codes.PULSE_SHAPES, UNSET)
         """Of each pulse shape, or UNSET, or BEYOND."""
         self._configured: dict[int, commands.ConfigureShape] = {}
+        self._begun, self._waits = 0, np.zeros(1, np.int64)  # at that time, time codes until cells may be pulsed again
 
     def configure(self, command: commands.ConfigureShape) -> None:
         """Take a pulse shape."""
@@ -55,12 +56,16 @@ class BoardLimits:
             if most > self.holds.max_pulses:
                 raise LimitError(f"a cell may have had {most} pulses then; at most {self.holds.max_pulses}")
 
+    def spread(self, begun: int, pulses: NDArray[np.int64]) -> int:
+        """Return the time code of the last of a command's pulses, no two of a cell being closer than they may.
+
+        begun: when the command was. pulses: those that it gave each cell (rows, cols).
+        """
+        waits, interval = np.maximum(self._waits - max(begun - self._begun, 0), 0), self.holds.min_interval
+        until_last = np.where(pulses > 0, waits + (pulses - 1) * interval, -interval)
+        self._begun, self._waits = begun, np.maximum(waits, until_last + interval)
+        return begun + max(int(until_last.max()), 0)
+
     def _check_shape(self, shape: commands.ConfigureShape) -> None:
-        holds, forming = self.holds, shape.polarity == Polarity.FORM
-        amplitude = holds.max_form_amplitude if forming else holds.max_amplitude
-        width = holds.max_form_width if forming else holds.max_width
-        if shape.amplitude > amplitude or shape.width > width:
-            raise LimitError(
-                f"{Polarity(shape.polarity).name} of amplitude {shape.amplitude}, width {shape.width} (codes); at most "
-                f"{amplitude}, {width}"
-            )
+        polarity = Polarity(shape.polarity)
+        self.holds.check_shape(polarity, shape.amplitude, shape.width, shape.gate, shape.compliance)

@@ -34,7 +34,9 @@ class BoardServer:
         self._aborted = encode_reply(Refused(Refusal.ABORTED, "aborted by SAFE before it began"))
         self._board: Identity | None = None  # what the link said; None: not asked yet
         self._layered = False
-        self._budgeted = False  # cells have a budget of pulses, which a later slice may exceed
+        self._limited = (
+            False  # pulses of cells are limited, in all or in time: slices of a command would change what happens
+        )
         self._number = 0  # of the command whose slices are left
         self._left: deque[Slice] = deque()
         self._done: list[Reply] = []
@@ -111,7 +113,7 @@ class BoardServer:
         except HwctlError as error:
             return Refused(Refusal.INTERLOCK, str(error))
         if isinstance(command, ConfigureLimits) and isinstance(reply, Limits):
-            self._budgeted = self._budgeted or command.max_pulses > 0
+            self._limited = self._limited or command.max_pulses > 0 or command.min_interval > 0
         if isinstance(reply, Identity):
             budget, largest = self._limits
             reply = replace(reply, receive_budget=budget, reply_budget=budget, largest_frame=largest)
@@ -124,7 +126,7 @@ class BoardServer:
         """
         if self._board is None:
             self._board = self._ask_board()
-        if self._layered or self._budgeted:
+        if self._layered or self._limited:
             return False
         rows, cols = self._board.rows, self._board.cols
         if isinstance(command, PulseSparse):

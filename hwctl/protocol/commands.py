@@ -366,26 +366,34 @@ class Safe(Command):
 class ConfigureLimits(Command):
     """Narrow limits until the board loses its power: 0 leaves one as it is. Answer: Limits, those that hold then.
 
-    Refused, with nothing narrowed, where one of them is above what holds already.
+    Refused, with nothing narrowed, where one of them is wider than what holds already.
     """
 
     op = Op.CONFIGURE_LIMITS
-    max_read: U16
+    max_read: U16 = 0
     """Voltage code of the highest read voltage."""
-    max_amplitude: U16
+    max_amplitude: U16 = 0
     """Voltage code of the strongest SET or RESET pulse."""
-    max_width: U32
+    max_width: U32 = 0
     """Time code of the longest SET or RESET pulse."""
-    max_form_amplitude: U16
-    max_form_width: U32
-    max_pulses: U32
+    max_form_amplitude: U16 = 0
+    max_form_width: U32 = 0
+    max_pulses: U32 = 0
     """Pulses of a cell in all, counted as COUNTERS does."""
+    max_gate: U16 = 0
+    """Voltage code of the gate in a SET or RESET pulse; that of readings is the board's own."""
+    max_form_gate: U16 = 0
+    max_compliance: U16 = 0
+    """Compliance code of the current of a cell that forms."""
+    min_interval: U32 = 0
+    """Time code from one pulse of a cell to its next: higher is narrower."""
 
     def check(self) -> None:
         """Raise LimitError on what no code can hold."""
         for name, bits in (
             ("max_read", 16), ("max_amplitude", 16), ("max_width", 32), ("max_form_amplitude", 16),
-            ("max_form_width", 32), ("max_pulses", 32),
+            ("max_form_width", 32), ("max_pulses", 32), ("max_gate", 16), ("max_form_gate", 16),
+            ("max_compliance", 16), ("min_interval", 32),
         ):  # fmt: skip
             _within(name.replace("_", " "), getattr(self, name), 0, (1 << bits) - 1)
 

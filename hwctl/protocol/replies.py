@@ -1,13 +1,13 @@
 """Replies of a board: what each command is answered with."""
 
-from dataclasses import dataclass, field, fields
-from typing import Annotated, ClassVar
+from dataclasses import dataclass, field, fields, replace
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwctl.errors import LimitError
-from hwctl.protocol.codes import NO_CURRENT, NO_READING, Answer, Feature, Refusal
+from hwctl.protocol.codes import NO_CURRENT, NO_READING, Answer, Feature, Polarity, Refusal
 from hwctl.protocol.commands import CodeMatrix, ConfigureLimits, RawOption
 from hwctl.protocol.packing import F64, NOT_SENT, U8, U16, U32, U64, Packed
 
@@ -190,6 +190,15 @@ class Limits(Reply):
     max_form_width: U32
     max_pulses: U32
     """Pulses of a cell in all."""
+    max_gate: U16
+    """Voltage code of the gate in a SET or RESET pulse; 0 where there are none."""
+    max_form_gate: U16
+    max_compliance: U16
+    """Compliance code of the current of a cell that forms."""
+    min_interval: U32
+    """Time code from one pulse of a cell to its next; 0: as soon as it can be."""
+    limiter: U16
+    """Compliance code at which hardware holds the current of FORM pulses, not to be narrowed; 0 where none does."""
 
     @property
     def codes(self) -> dict[str, int]:
@@ -198,14 +207,50 @@ class Limits(Reply):
 
     def narrowed(self, wanted: ConfigureLimits) -> "Limits":
         """Return what holds once a command is executed. Raises LimitError where it would widen a limit."""
-        asked = {name: getattr(wanted, name) for name in LIMITS}
+        asked: dict[str, int] = {name: getattr(wanted, name) for name in LIMITS}
         for name, holds in self.codes.items():
-            if asked[name] > holds:
+            if asked[name] and widens(name, asked[name], holds):
                 raise LimitError(f"{name} of {asked[name]} codes; {holds} holds, and limits are only narrowed")
-        return Limits(*(asked[name] or holds for name, holds in self.codes.items()))
+        found: dict[str, Any] = {name: asked[name] or holds for name, holds in self.codes.items()}
+        return replace(self, **found)
+
+    def of_pulse(self, polarity: Polarity) -> tuple[int, int, int]:
+        """Return the highest amplitude, width and gate code of a pulse."""
+        if polarity == Polarity.FORM:
+            return self.max_form_amplitude, self.max_form_width, self.max_form_gate
+        return self.max_amplitude, self.max_width, self.max_gate
+
+    def check_shape(self, polarity: Polarity, amplitude: int, width: int, gate: int, compliance: int) -> None:
+        """Raise LimitError on a pulse shape, in codes, that is beyond limits: on a host and on a board alike."""
+        most = self.of_pulse(polarity)
+        if amplitude > most[0] or width > most[1] or gate > most[2]:
+            raise LimitError(
+                f"{polarity.name} of amplitude {amplitude}, width {width}, gate {gate} (codes); at most "
+                f"{most[0]}, {most[1]}, {most[2]}"
+            )
+        if polarity != Polarity.FORM:
+            return
+        held = self.limiter or compliance or NOT_HELD
+        if held > self.max_compliance:
+            raise LimitError(
+                f"FORM with a current of {'any' if held == NOT_HELD else held} compliance codes; at most "
+                f"{self.max_compliance}"
+            )
+        if compliance and held > compliance:
+            raise LimitError(f"FORM with a compliance code of {compliance}; the board holds currents at {held}")
 
 
-LIMITS = tuple(field.name for field in fields(Limits) if field.name != "options")
+LIMITS = tuple(field.name for field in fields(Limits) if field.name not in ("options", "limiter"))
+"""What CONFIGURE_LIMITS narrows."""
+FLOORS = frozenset({"min_interval"})
+"""Those of them that are narrower the higher they are."""
+NOT_HELD = 0xFFFF
+"""Compliance code of a current that nothing holds."""
+
+
+def widens(name: str, asked: int, holds: int) -> bool:
+    """Return whether a limit is asked for that is wider than the one that holds."""
+    return asked < holds if name in FLOORS else asked > holds
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,13 +8,11 @@ from firmware.analog.boardfile import BoardFile
 from tests.firmware.analog.board_files import PASSIVE, TRANSISTORS
 from tests.firmware.simulation.analog_boards import board_file
 
-IN_VAIN = 960 / 8
-"""Clocks of a pulse to the next of its cell, over eight pulses more: an old pulse may look like a new one once."""
 MOST = {
     "SET, one pulse a cell": 19,
-    "SET, each further pulse of a cell": IN_VAIN,
+    "SET, each further pulse of a cell": 0,
     "RESET, one pulse a cell": 19,
-    "RESET, each further pulse of a cell": IN_VAIN,
+    "RESET, each further pulse of a cell": 0,
     "READ, a row of all columns": 100,
     "VMM, a vector of all rows": 127,
 }

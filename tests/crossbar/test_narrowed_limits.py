@@ -38,8 +38,8 @@ class Counted:
         return self._link.execute_all(several)
 
 
-def opened_with(lacks=NONE, board=None):
-    board = board or EmulatedBoard(fabricate(presets.get("neurram"), 2, 3, seed=1), seed=2, lacks=lacks)
+def opened_with(lacks=NONE, board=None, device="neurram"):
+    board = board or EmulatedBoard(fabricate(presets.get(device), 2, 3, seed=1), seed=2, lacks=lacks)
     return Crossbar(Counted(InProcessLink(board, "emulator:"))), board
 
 
@@ -150,6 +150,33 @@ def test_readings_stop_until_their_voltage_is_within_the_limit(crossbar):
     assert crossbar.read().shape == (2, 3)
 
 
+def test_gates_have_limits_of_their_own(lacks):
+    crossbar, _ = opened_with(lacks, device="hfox-1t1r")
+    sets, resets = levels(crossbar)
+    assert resets[-1].gate == 5.0
+    crossbar.narrow_limits(gate=1.5)
+    assert max(level.gate for level in crossbar.drive_levels(Polarity.SET)) <= 1.5
+    assert not crossbar.drive_levels(Polarity.RESET)
+    refused(crossbar, lambda: crossbar.shape(Polarity.SET, 2.5, 1e-6, gate=2.0), "gate voltage 2 V")
+    for strong in (sets[-1], sets[0]):
+        refused(crossbar, lambda strong=strong: crossbar.pulse(ONES, strong, resets[0]))
+    assert crossbar.read().shape == (2, 3)
+
+
+def test_forming_must_say_a_compliance_once_one_is_demanded(crossbar):
+    amplitude = crossbar.limits.form_amplitude
+    free = crossbar.shape(Polarity.FORM, amplitude, 1e-3)
+    held = crossbar.shape(Polarity.FORM, amplitude, 1e-3, compliance=50e-6)
+    crossbar.form([free], 1e-6, attempts=1)
+    assert crossbar.narrow_limits(compliance=50e-6).compliance == pytest.approx(50e-6)
+    refused(crossbar, lambda: crossbar.form([free], 1e-6, attempts=1))
+    crossbar.form([held], 1e-6, attempts=1)
+    for compliance in (0.0, 51e-6):
+        shape = lambda amperes=compliance: crossbar.shape(Polarity.FORM, amplitude, 1e-3, compliance=amperes)  # noqa: E731
+        refused(crossbar, shape, "at most 500; a code is 1e-07 A")
+    refused(crossbar, lambda: crossbar.narrow_limits(compliance=51e-6), "compliance 5.1e-05; .* 5e-05 holds")
+
+
 def test_no_cell_gets_more_pulses_than_its_budget_those_before_included(lacks):
     crossbar, _ = opened_with(lacks)
     sets, resets = levels(crossbar)
@@ -178,6 +205,6 @@ def test_a_host_that_opens_a_narrowed_board_knows_what_holds():
 
 def test_a_board_without_the_command_is_never_asked_for_it():
     crossbar, board = opened_with(Feature.LIMITS)
-    assert isinstance(board.execute(commands.ConfigureLimits(0, 0, 0, 0, 0, 0)), replies.Refused)
+    assert isinstance(board.execute(commands.ConfigureLimits()), replies.Refused)
     crossbar.narrow_limits(amplitude=2.0)
     assert not [c for c in crossbar.link.sent if isinstance(c, commands.ConfigureLimits)]

@@ -56,7 +56,7 @@ COMMANDS = {
     Op.COUNTERS: commands.Counters(REGION),
     Op.LOAD_COUNTERS: commands.LoadCounters(REGION, np.array([[12], [4294967295]], "<u4")),
     Op.SAFE: commands.Safe(),
-    Op.CONFIGURE_LIMITS: commands.ConfigureLimits(200, 1700, 0, 0, 0, 50_000),
+    Op.CONFIGURE_LIMITS: commands.ConfigureLimits(200, 1700, 0, 0, 0, 50_000, 0, 1000, 0, 2_400),
     Op.LOAD_CURVE: commands.LoadCurve(
         Polarity.SET, 0, 16, np.arange(1000, 1640, 10).astype("<i2"), np.arange(200, 264).astype("<u2")
     ),
@@ -100,7 +100,7 @@ REPLIES = {
     Answer.STATUS: replies.BoardStatus(0, 3, 2, 1024, 500, 100_000_500, 1),
     Answer.COUNTS: replies.Counts(np.array([[12], [4294967295]], "<u4")),
     Answer.DUMPED: replies.Dumped(CELL, 123456789, np.zeros(0, "u1")),
-    Answer.LIMITS: replies.Limits(200, 1700, 1_000_000, 0, 0, 50_000),
+    Answer.LIMITS: replies.Limits(200, 1700, 1_000_000, 0, 0, 50_000, 3264, 0, 0, 2_400, 0),
     Answer.REFUSED: replies.Refused(Refusal.NO_SHAPE, "shape 9 is not configured"),
 }
 INFO = wire.HelloInfo(1, 0x0BADCAFE, 7, 1200, 1201, 40, 16384, 16384, 8192)

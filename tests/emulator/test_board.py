@@ -315,7 +315,7 @@ LACKING = {
     Feature.RESTORE: commands.Restore(WHOLE, WORDS, 0, EMPTY),
     Feature.VIRTUAL_TIME: commands.Wait(5),
     Feature.EMULATED: commands.LoadCells(WHOLE, WORDS),
-    Feature.LIMITS: commands.ConfigureLimits(0, 0, 0, 0, 0, 0),
+    Feature.LIMITS: commands.ConfigureLimits(),
 }
 
 

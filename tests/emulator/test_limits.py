@@ -15,13 +15,13 @@ from hwctl.protocol.packing import Ramp, Region
 SET, RESET, WEAK, FORM = 0, 1, 2, 3
 WHOLE = Region(0, 2, 0, 2)
 ONE = np.ones((2, 2), np.int8)
-NOTHING = commands.ConfigureLimits(0, 0, 0, 0, 0, 0)
+NOTHING = commands.ConfigureLimits()
 COINCIDENT = np.full((1, 2), 127, np.int8)
 
 
 class Bench:
-    def __init__(self):
-        self.board = EmulatedBoard(fabricate(presets.get("tiox-passive"), 2, 2, seed=1), seed=2)
+    def __init__(self, device="tiox-passive"):
+        self.board = EmulatedBoard(fabricate(presets.get(device), 2, 2, seed=1), seed=2)
         levels = {polarity: [] for polarity in Polarity}
         for polarity, several in zip(Polarity, self.board._codes.levels, strict=True):
             levels[polarity] = list(several)
@@ -30,11 +30,16 @@ class Bench:
         self.shape(SET, Polarity.SET, self.strong)
         self.shape(RESET, Polarity.RESET, min(levels[Polarity.RESET]))
         self.shape(WEAK, Polarity.SET, self.weak)
-        self.shape(FORM, Polarity.FORM, levels[Polarity.FORM][-1])
+        self.form_level = levels[Polarity.FORM][-1]
+        self.shape(FORM, Polarity.FORM, self.form_level)
         self.limits = self.done(NOTHING)
 
-    def shape(self, number, polarity, level):
-        return self.done(commands.ConfigureShape(number, polarity, *level, 0))
+    def shape(self, number, polarity, level, compliance=0):
+        return self.done(commands.ConfigureShape(number, polarity, *level, compliance))
+
+    @property
+    def clock(self):
+        return self.done(commands.Status()).clock
 
     def done(self, command):
         reply = self.board.execute(command)
@@ -71,13 +76,95 @@ def verify(set_shape, attempts=1):
     return commands.WriteVerify(WHOLE, np.zeros((2, 2), np.uint16), 1, attempts, 0, *ramps, 0)
 
 
-@pytest.mark.parametrize("name", replies.LIMITS)
+GATES = ("max_gate", "max_form_gate")
+FORMING = commands.Form(WHOLE, Ramp(FORM, FORM, 0), 1, 100, 0, 0)
+
+
+@pytest.mark.parametrize("name", [name for name in replies.LIMITS if name not in GATES and name not in replies.FLOORS])
 def test_a_limit_falls_alone_and_is_never_raised(bench, name):
     holds = bench.limits.codes[name]
     assert bench.narrow(**{name: holds - 1}).codes == {**bench.limits.codes, name: holds - 1}
     bench.refused(replace(NOTHING, **{name: holds}))
     assert bench.done(NOTHING).codes[name] == holds - 1
     assert bench.narrow(**{name: 1}).codes[name] == 1
+
+
+def test_the_interval_between_pulses_grows_alone_and_is_never_shortened(bench):
+    assert bench.limits.min_interval == 0
+    assert bench.narrow(min_interval=500).codes == {**bench.limits.codes, "min_interval": 500}
+    bench.refused(replace(NOTHING, min_interval=499))
+    assert bench.narrow(min_interval=2**32 - 1).min_interval == 2**32 - 1
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_an_array_without_gates_has_nothing_to_narrow_there(bench, name):
+    assert bench.limits.codes[name] == 0
+    bench.refused(replace(NOTHING, **{name: 1}))
+
+
+def test_a_gate_beyond_its_limit_is_neither_configured_nor_used():
+    bench = Bench("hfox-1t1r")
+    gates = [level[2] for level in bench.levels[Polarity.SET]]
+    bench.shape(SET, Polarity.SET, bench.levels[Polarity.SET][-1])
+    bench.shape(WEAK, Polarity.SET, bench.levels[Polarity.SET][0])
+    bench.shape(RESET, Polarity.SET, bench.levels[Polarity.SET][0])
+    assert bench.limits.max_gate == max(level[2] for level in bench.levels[Polarity.RESET]) > max(gates)
+    bench.narrow(max_gate=max(gates) - 1)
+    bench.refused(commands.ConfigureShape(9, Polarity.SET, *bench.levels[Polarity.SET][-1], 0))
+    for level in bench.levels[Polarity.RESET]:
+        bench.refused(commands.ConfigureShape(9, Polarity.RESET, *level, 0))
+    bench.refused(verify(SET))
+    bench.shape(9, Polarity.SET, bench.levels[Polarity.SET][0])
+
+
+def test_forming_needs_a_compliance_once_one_is_demanded(bench):
+    bench.shape(9, Polarity.FORM, bench.form_level, 500)
+    limited = replace(FORMING, ramp=Ramp(9, 9, 0))
+    bench.done(FORMING)
+    bench.narrow(max_compliance=500)
+    bench.refused(FORMING)
+    bench.refused(commands.ConfigureShape(FORM, Polarity.FORM, *bench.form_level, 501))
+    bench.done(limited)
+    bench.narrow(max_compliance=499)
+    bench.refused(limited)
+    bench.done(bench.pulse(WEAK))  # SET and RESET are not held
+
+
+@pytest.mark.parametrize("counts", [3 * ONE, -2 * ONE, np.array([[0, 0], [0, 1]], np.int8)], ids=["3", "2", "1"])
+def test_no_two_pulses_of_a_cell_follow_each_other_sooner_than_they_may(bench, counts):
+    most, interval = int(np.abs(counts).max()), 10_000
+    bench.done(bench.pulse(SET, counts))
+    free = bench.clock
+    bench.narrow(min_interval=interval)
+    begun = bench.clock
+    assert begun == free
+    bench.done(bench.pulse(SET, counts))
+    assert bench.clock - begun >= (most - 1) * interval
+    bench.done(bench.pulse(SET, counts))
+    assert bench.clock - begun == (2 * most - 1) * interval
+
+
+def test_cells_that_rest_meanwhile_need_not_wait_for_each_other(bench):
+    bench.narrow(min_interval=10_000)
+    begun = bench.clock
+    for at in np.ndindex(2, 2):
+        rows, cols = (np.array([n], np.uint16) for n in at)
+        bench.done(commands.PulseSparse(rows, cols, np.ones(1, np.int8), SET, RESET))
+    assert bench.clock - begun < 10_000
+    bench.done(commands.Wait(10_000))
+    begun = bench.clock
+    bench.done(bench.pulse(SET))
+    assert bench.clock - begun < 10_000
+
+
+def test_loops_on_the_board_and_events_are_spread_too(bench):
+    bench.narrow(min_interval=1_000_000)
+    for command in (outer(OuterMode.COUNT), FORMING, verify(WEAK)):
+        before, begun = bench.done(commands.Counters(WHOLE)).counts, bench.clock
+        bench.done(command)
+        bench.done(commands.Wait(2_000_000))
+        given = int((bench.done(commands.Counters(WHOLE)).counts - before).max())
+        assert bench.clock - begun - 2_000_000 >= (given - 1) * 1_000_000
 
 
 def test_nothing_is_narrowed_where_one_of_the_limits_would_be_widened(bench):

@@ -148,6 +148,10 @@ def any_command(draw: st.DrawFn) -> commands.Command:
             "max_form_amplitude": u16,
             "max_form_width": u32,
             "max_pulses": u32,
+            "max_gate": u16,
+            "max_form_gate": u16,
+            "max_compliance": u16,
+            "min_interval": u32,
         },
         commands.LoadCurve: {
             "polarity": st.sampled_from([codes.Polarity.SET, codes.Polarity.RESET]),
@@ -236,7 +240,7 @@ def example_replies() -> list[replies.Reply]:
         replies.BoardStatus(0, 1, 2, 3, 4, 2**63, 1),
         replies.Counts(np.array([[2**32 - 1]], "<u4")),
         replies.Dumped(np.zeros((2, WORDS_PER_CELL), "<u2"), 9, np.zeros(0, "u1")),
-        replies.Limits(500, 3300, 2**32 - 1, 0, 0, 100_000),
+        replies.Limits(500, 3300, 2**32 - 1, 0, 0, 100_000, 5000, 0, 2**16 - 1, 2**32 - 1, 1500),
         replies.Refused(codes.Refusal.OVER_LIMIT, "pulse of 9 V; at most 3.3 V"),
         replies.Identity(
             1,

@@ -11,7 +11,7 @@ from hwctl.protocol.codes import Feature, Polarity, Refusal
 from hwctl.protocol.commands import ConfigureLimits
 from hwctl.testing.conformance.bench import SET, Bench
 
-NOTHING = ConfigureLimits(0, 0, 0, 0, 0, 0)
+NOTHING = ConfigureLimits()
 NUMBER = 241  # a pulse shape that the driver does not reach
 
 
@@ -41,27 +41,71 @@ def test_what_holds_is_within_what_the_board_was_built_with_and_asking_changes_n
     assert narrowing.seen() == before
 
 
+def wider(name: str, holds: int) -> int:
+    """Return a limit that is one code wider than the one that holds; -1 where there is none."""
+    if name in replies.FLOORS:
+        return holds - 1 if holds > 1 else -1
+    bits = 32 if name in ("max_width", "max_form_width", "max_pulses") else 16
+    return holds + 1 if holds + 1 < 1 << bits else -1
+
+
 @pytest.mark.parametrize("name", replies.LIMITS)
 def test_a_limit_is_not_widened_and_then_no_other_is_narrowed(narrowing: Bench, name: str) -> None:
     holds = holding(narrowing)
-    most = 0xFFFFFFFF if name in ("max_width", "max_form_width", "max_pulses") else 0xFFFF
-    if holds.codes[name] == most:
+    if wider(name, holds.codes[name]) < 0:
         pytest.skip(f"{name} cannot be widened")
-    others: dict[str, Any] = {other: max(value - 1, 1) for other, value in holds.codes.items() if value}
-    wider = replace(NOTHING, **{**others, name: holds.codes[name] + 1})
-    narrowing.refused(wider, Refusal.OVER_LIMIT)
+    others: dict[str, Any] = {
+        other: value + 1 if other in replies.FLOORS else max(value - 1, 1)
+        for other, value in holds.codes.items()
+        if value
+    }
+    wide = replace(NOTHING, **{**others, name: wider(name, holds.codes[name])})
+    narrowing.refused(wide, Refusal.OVER_LIMIT)
     assert holding(narrowing).codes == holds.codes
 
 
 def narrow(bench: Bench, **limits: Any) -> None:
-    """Narrow limits, and see that these fall and no other."""
+    """Narrow limits, and see that these do and no other."""
     before = holding(bench).codes
     after = bench.done(replace(NOTHING, **limits), replies.Limits).codes
     assert after == {**before, **limits} == holding(bench).codes
     for name, value in limits.items():
-        if value < before[name]:
-            wider: dict[str, Any] = {name: value + 1}
-            bench.refused(replace(NOTHING, **wider), Refusal.OVER_LIMIT)
+        if value != before[name]:
+            wide: dict[str, Any] = {name: wider(name, value)}
+            bench.refused(replace(NOTHING, **wide), Refusal.OVER_LIMIT)
+
+
+def time_of(bench: Bench) -> int:
+    """Return the board's own time in time codes."""
+    return bench.done(commands.Status(), replies.BoardStatus).clock
+
+
+def test_pulses_of_a_cell_follow_each_other_no_sooner_than_they_may(narrowing: Bench) -> None:
+    if not narrowing.has(Feature.VIRTUAL_TIME):
+        pytest.skip(f"{narrowing.url} does not tell the time that has passed")
+    sets, resets = narrowing.pair
+    longest = max(level[2] for level in narrowing.identity.drive_levels.tolist())
+    interval = 3 * max(holding(narrowing).min_interval, longest)
+    narrow(narrowing, min_interval=interval)
+    zero = np.zeros(1, np.uint16)
+
+    def taken(*counts: int) -> int:
+        begun = time_of(narrowing)
+        for count in counts:
+            signed = np.array([count], np.int8)
+            narrowing.done(commands.PulseSparse(zero, zero, signed, sets, resets), replies.Pulsed)
+        return time_of(narrowing) - begun
+
+    assert taken(3) >= 2 * interval
+    assert taken(1, -1, 1) >= 2 * interval
+
+
+def test_forming_stops_where_nothing_holds_its_current_below_the_limit(narrowing: Bench) -> None:
+    if not narrowing.has(Feature.FORM):
+        pytest.skip(f"{narrowing.url} lacks FORM")
+    form, limits = narrowing.form(1), holding(narrowing)
+    narrow(narrowing, max_compliance=max((limits.limiter or limits.max_compliance) - 1, 1))
+    narrowing.refused(form, Refusal.OVER_LIMIT)
 
 
 def test_a_cell_takes_no_more_pulses_than_its_budget(narrowing: Bench) -> None:
@@ -104,6 +148,23 @@ def test_a_pulse_beyond_its_amplitude_is_refused_also_with_a_shape_from_before(n
     for number in (NUMBER, sets):
         pulse = commands.PulseSparse(zero, zero, np.ones(1, np.int8), number, resets)
         narrowing.refused(pulse, Refusal.OVER_LIMIT)
+
+
+def test_a_gate_beyond_its_limit_is_refused_also_in_a_shape_from_before_and_readings_keep_theirs(
+    narrowing: Bench,
+) -> None:
+    most, known = holding(narrowing).max_amplitude, narrowing.identity.drive_levels.tolist()
+    allowed = sorted((level for level in known if level[1] <= most), key=lambda level: level[3])
+    if not allowed or not allowed[-1][3] > min(level[3] for level in known) > 0:
+        pytest.skip(f"{narrowing.url} pulses with one gate voltage, or none")
+    polarity, amplitude, width, gate = allowed[-1]
+    strong = commands.ConfigureShape(NUMBER, Polarity(polarity), amplitude, width, gate, 0)
+    narrowing.done(strong, replies.Done)
+    narrow(narrowing, max_gate=gate - 1)
+    narrowing.refused(replace(strong, index=NUMBER + 1), Refusal.OVER_LIMIT)
+    zero = np.zeros(1, np.uint16)
+    narrowing.refused(commands.PulseSparse(zero, zero, np.ones(1, np.int8), NUMBER, NUMBER), Refusal.OVER_LIMIT)
+    narrowing.read()
 
 
 def test_with_the_shortest_pulse_as_the_limit_nothing_is_left_to_pulse_with(narrowing: Bench) -> None:

@@ -237,6 +237,11 @@ LIMITER = [
     (T, {"limiter.series_ohm": 1e4}, "limiter.series_ohm is no key of a limiter of kind 'gate'"),
     (T, {"limiter.max_current_A": 300e-6}, "limiter.max_current_A = 0.0003 is above limits.compliance_A = 0.0002"),
     (T, {"limiter.response_time_s": 100e-6}, "limiter.response_time_s = 0.0001 is not below a FORM pulse of 0.0001 s"),
+    (
+        T,
+        {"lines.gate.volts_per_volt": 1.45},
+        "pulse.form: the code nearest to 1.2 V puts 1.20007 V on a gate, above limiter.gate_V = 1.2; lower",
+    ),
     (T, {"limiter.gate_V": 1.1}, "pulse.form: 1.2 V at the gate, and limiter.gate_V = 1.1 is where 0.00015 A flow"),
     (
         T,

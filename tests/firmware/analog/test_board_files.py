@@ -215,7 +215,7 @@ def test_gates_may_have_a_step_of_their_own(tmp_path):
     level = board.levels(Polarity.SET)[31]
     assert (level.gate_code, level.gate_steps) == (1280, 1024)  # 2.0 V in steps of a row, and of a gate
     assert board.codes.gate_ratio == Fraction(4, 5)
-    assert board.codes.gate_ratio_code == round(0.8 * 4096)
+    assert board.codes.gate_ratio_code == 3277  # 3276.8
     assert board.codes.max_gate == 2611
 
 

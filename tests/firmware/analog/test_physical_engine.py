@@ -41,6 +41,7 @@ class Bench:
         self.g = np.full((len(board.rows), len(board.cols)), 10e-6)
         self.physical = PhysicalBoard(board, self.g, self._respond)
         self.step, self.pulsed = step, np.zeros(self.g.shape, int)
+        self.ends = []  # clocks at which pulses were over
 
     def _respond(self, applied):
         """Let a pulse of either polarity move its cell by a step; readings move nothing."""
@@ -48,6 +49,7 @@ class Bench:
         if abs(applied.volts) > self.board.sense.read + 1e-9:
             rising = (applied.volts > 0) == (self.board.pulses[Polarity.SET].side == "row")
             self.pulsed[applied.row, applied.col] += 1
+            self.ends.append(self.physical.clock)
             self.g[applied.row, applied.col] += self.step if rising else -self.step
 
     def _module(self):
