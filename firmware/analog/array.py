@@ -22,7 +22,7 @@ from firmware.analog.lookup import Selection, kind_of, levels_of, outputs_of, pa
 from firmware.analog.outputs import Side
 from firmware.analog.pins import pins_of
 from firmware.analog.sequence import Sequencer, Times
-from firmware.analog.switches import Switches
+from firmware.analog.switches import Switches, SwitchPins
 from firmware.analog.transfer import ticks_up
 from firmware.parameters import Parameters
 from firmware.port import ArrayPort, Operation
@@ -170,7 +170,7 @@ class AnalogArray(wiring.Component):
             "gate": levels.gate, "sense": levels.sense, "ground": ~levels.ground,
         }  # fmt: skip
         busy = []
-        for n, chain in enumerate(board.chains.values()):
+        for n, chain in enumerate(board.registers):
             switches = Switches(chain.outputs, chain.half_period, board.rest_pattern(chain.name))
             m.submodules[f"chain_{chain.name}"] = switches
             busy.append(switches.busy)
@@ -179,6 +179,15 @@ class AnalogArray(wiring.Component):
                 self.shcp[n].eq(switches.shcp), self.ds[n].eq(switches.ds), self.stcp[n].eq(switches.stcp),
                 self.enable_n[n].eq(~enabled[kind_of(board, chain)]),
             ]  # fmt: skip
+        for chain in board.switch_pins:
+            pins = SwitchPins(chain.outputs, board.rest_pattern(chain.name))
+            m.submodules[f"pins_{chain.name}"] = pins
+            busy.append(pins.busy)
+            m.d.comb += [
+                pins.pattern.eq(Cat(pattern(board, chain, selection))),
+                pins.enable.eq(enabled[kind_of(board, chain)]),
+                self.switch_pins[board.first_pin(chain) :][: chain.outputs].eq(pins.pins),
+            ]
         m.d.comb += self.switching.eq(Cat(busy).any())
 
     def _wires(self) -> None:

@@ -155,6 +155,21 @@ class BoardFile:
             )
         return code
 
+    @property
+    def registers(self) -> list[Chain]:
+        """Chains of shift registers."""
+        return [chain for chain in self.chains.values() if chain.part.shifted]
+
+    @property
+    def switch_pins(self) -> list[Chain]:
+        """Switches on pins of the FPGA."""
+        return [chain for chain in self.chains.values() if not chain.part.shifted]
+
+    def first_pin(self, chain: Chain) -> int:
+        """Return the number among all such pins of the first of some switches."""
+        before = self.switch_pins[: self.switch_pins.index(chain)]
+        return sum(other.outputs for other in before)
+
     def rest_pattern(self, chain: str) -> int:
         """Return the outputs of a chain at rest, output n in bit n: drives and TIAs open, lines grounded."""
         found = self.chains[chain]

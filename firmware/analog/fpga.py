@@ -54,13 +54,17 @@ class Fpga:
 
 def bits_of(board: "BoardFile") -> dict[str, tuple[str, ...]]:
     """Return what each bit of the signals of `pins_of` goes to: parts of the file, or range pins."""
-    dacs, adcs, chains = tuple(board.dacs), tuple(board.adcs), tuple(board.chains)
+    dacs, adcs = tuple(board.dacs), tuple(board.adcs)
+    chains = tuple(chain.name for chain in board.registers)
     every_dac, every_adc = (", ".join(dacs),), (", ".join(adcs),)
     found = {
         "dac_sclk": every_dac, "dac_sdi": every_dac, "dac_sync_n": dacs,
         "adc_sclk": every_adc, "adc_sdi": every_adc, "adc_cs_n": every_adc, "adc_sdo": adcs,
-        "shcp": chains, "ds": chains, "stcp": chains, "enable_n": chains,
     }  # fmt: skip
+    if chains:
+        found |= dict.fromkeys(("shcp", "ds", "stcp", "enable_n"), chains)
+    if board.switch_pins:
+        found["switch_pins"] = tuple(f"{chain.name}.{n}" for chain in board.switch_pins for n in range(chain.outputs))
     if board.readback:
         found["dac_sdo"] = dacs
     if board.sense.range_pins:

@@ -111,7 +111,7 @@ class AdcPart:
 
 @dataclass(frozen=True)
 class SwitchPart:
-    """A shift register with output latches, whose outputs close or open analog switches."""
+    """A shift register with output latches, or pins of the FPGA, whose outputs close or open analog switches."""
 
     name: str
     source: str
@@ -121,6 +121,8 @@ class SwitchPart:
     """Hz: highest shift clock."""
     propagation: float = 44e-9
     """s from the latch clock to the outputs, at most (4.5 V, to 85 C)."""
+    shifted: bool = True
+    """Else each output is a pin of the FPGA, and there is nothing to enable."""
 
 
 _AD539X = "AD5390/AD5391/AD5392 data sheet Rev. E"
@@ -168,6 +170,7 @@ SWITCHES: Mapping[str, SwitchPart] = MappingProxyType(
             "74HC595",
             "74HC595; 74HCT595 data sheet Rev. 9",
             ("20 MHz at 4.5 V over temperature: 100 MHz is typical there", "its outputs are undefined at power-up"),
-        )
+        ),
+        "pins": SwitchPart("pins", "", (), outputs=1, propagation=0.0, shifted=False),
     }
 )

@@ -13,12 +13,15 @@ INPUTS = ("adc_sdo", "dac_sdo")
 def pins_of(board: BoardFile) -> Mapping[str, Member]:
     """Return the members of a signature: what is there once a part has a bit a part, in the order of the file.
 
-    `enable_n`, `stcp`, `ds` and `shcp` of the chains; all DACs share `dac_sclk` and `dac_sdi`, all ADCs all but
-    `adc_sdo`. `dac_sdo` is there where DACs are read back. Levels are those at power-up: nothing selected, switches not
-    enabled.
+    `enable_n`, `stcp`, `ds` and `shcp` of chains of registers; all DACs share `dac_sclk` and `dac_sdi`, all ADCs all
+    but `adc_sdo`. `dac_sdo` is there where DACs are read back, `switch_pins` where switches are on pins: those of the
+    first such part lowest. Levels are those at power-up: nothing selected, switches not enabled.
     """
-    chains = len(board.chains)
+    chains = max(len(board.registers), 1)
     answers = {"dac_sdo": In(len(board.dacs))} if board.readback else {}
+    on_pins = sum(chain.outputs for chain in board.switch_pins)
+    rest = sum(board.rest_pattern(chain.name) << board.first_pin(chain) for chain in board.switch_pins)
+    switches = {"switch_pins": Out(on_pins, init=rest)} if on_pins else {}
     return {
         "dac_sclk": Out(1),
         "dac_sdi": Out(1),
@@ -32,6 +35,7 @@ def pins_of(board: BoardFile) -> Mapping[str, Member]:
         "ds": Out(chains),
         "stcp": Out(chains, init=-1),
         "enable_n": Out(chains, init=-1),
+        **switches,
         "range_pins": Out(max(board.sense.range_pins, 1)),
     }
 

@@ -65,7 +65,11 @@ def power_up_of(table: Table, lines: Sequence[Line], chains: Mapping[str, Chain]
 
 
 def _pins(table: Table, key: str, chains: Mapping[str, Chain]) -> tuple[str, ...]:
-    known = [f"{name}.{pin}" for name in chains for pin in ("enable", "outputs")]
+    known = [
+        f"{name}.{pin}"
+        for name, chain in chains.items()
+        for pin in (("enable", "outputs") if chain.part.shifted else ("outputs",))
+    ]
     if key == "pull_downs":
         known.append(GATES)
     return table.choices(key, known) if table.raw(key) != [] else ()
@@ -79,15 +83,16 @@ def _check_class(where: str, name: str, state: str, chains: Sequence[Chain], fou
         raise BoardFileError(f"{where} = '{state}' is not at rest, which is '{REST[name]}'; change the board")
     for chain in chains:
         outputs, enable = f"{chain.name}.outputs", f"{chain.name}.enable"
-        if enable not in found.pull_ups:
+        if chain.part.shifted and enable not in found.pull_ups:
             raise BoardFileError(
                 f"{where} = '{state}', but outputs of a {chain.part.name} are undefined at power-up: "
                 f"fit a pull-up on its /OE, and name '{enable}' in power_up.pull_ups"
             )
         if outputs not in found.pull_downs + found.pull_ups:
             raise BoardFileError(
-                f"{where} = '{state}', but '{outputs}' float while /OE is high; fit resistors, and name them in "
-                f"power_up.{'pull_downs' if (state == 'open') == chain.closes_high else 'pull_ups'}"
+                f"{where} = '{state}', but '{outputs}' float while "
+                f"{'/OE is high' if chain.part.shifted else 'the FPGA is not configured'}; fit resistors, and name "
+                f"them in power_up.{'pull_downs' if (state == 'open') == chain.closes_high else 'pull_ups'}"
             )
         high = outputs in found.pull_ups
         if (high == chain.closes_high) != (state == "closed"):

@@ -40,7 +40,7 @@ def _head(board: BoardFile) -> Iterator[str]:
     ]
     chains = [
         (
-            chain.name, f"{chain.chips} x {chain.part.name}", "", f"{_megahertz(board, chain.half_period)} MHz",
+            chain.name, chain.kind, "", f"{_megahertz(board, chain.half_period)} MHz" * chain.part.shifted,
             f"{chain.outputs} switches, closed at {'high' if chain.closes_high else 'low'}; "
             f"rest {board.rest_pattern(chain.name):#0{2 + chain.outputs // 4}x}",
         )
@@ -50,7 +50,7 @@ def _head(board: BoardFile) -> Iterator[str]:
 
 
 def _megahertz(board: BoardFile, half_period: int) -> str:
-    return f"{board.clock / 2e6 / half_period:g}"
+    return f"{board.clock / 2e6 / half_period:g}" if half_period else ""
 
 
 def _said(item: Dac | Adc) -> str:

@@ -1,11 +1,11 @@
-"""Patterns to the switches of a board: shift registers with output latches.
+"""Patterns to the switches of a board: shift registers with output latches, or pins of the FPGA.
 
 74HC595: Nexperia, "74HC595; 74HCT595", function table: data is shifted in at the rising edge of SHCP, and all outputs
 take over at the rising edge of STCP. The pattern's bit n goes to output n, 0 nearest to the FPGA: the highest is
 shifted in first. STCP is low while shifting, so that it rises behind the last bit.
 """
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -41,4 +41,26 @@ class Switches(wiring.Component):
         ]  # fmt: skip
         with m.If(spi.words.valid & spi.words.ready):
             m.d.sync += [sent.eq(self.pattern), known.eq(1)]
+        return m
+
+
+class SwitchPins(wiring.Component):
+    """`pattern` is at the pins in the clock behind the one in which it came, while `enable` is high; else `rest` is.
+
+    A pin comes from one register and the enable: it changes once where one of them does.
+    """
+
+    def __init__(self, outputs: int, rest: int) -> None:
+        """rest: pattern with which nothing is driven, all lines are at ground and gates off."""
+        self.rest = rest
+        super().__init__(
+            {"pattern": In(outputs, init=rest), "enable": In(1), "busy": Out(1), "pins": Out(outputs, init=rest)}
+        )
+
+    def elaborate(self, _: object) -> Module:
+        """Keep the pattern."""
+        m = Module()
+        held = Signal(len(self.pattern), init=self.rest)
+        m.d.sync += held.eq(self.pattern)
+        m.d.comb += [self.busy.eq(held != self.pattern), self.pins.eq(Mux(self.enable, held, self.rest))]
         return m

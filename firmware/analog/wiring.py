@@ -15,6 +15,7 @@ from firmware.errors import BoardFileError
 
 Part = TypeVar("Part", DacPart, AdcPart, SwitchPart)
 MOST_CHIPS = 64  # of one chain
+MOST_PINS = 64  # of all switches that are on pins of the FPGA
 _ENTRY = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)\.([0-9]{1,4})")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _LINE_KEYS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -77,15 +78,21 @@ class Adc:
 
 @dataclass(frozen=True)
 class Chain:
-    """Shift registers in a row, output 0 nearest to the FPGA, whose outputs drive analog switches."""
+    """What drives some analog switches: shift registers in a row, output 0 nearest to the FPGA, or pins of the FPGA."""
 
     name: str
     part: SwitchPart
     chips: int
+    """Registers, or pins."""
     closes_high: bool
     """Whether a switch is closed while its output is high; else while it is low."""
     half_period: int
-    """Clock ticks of half a period of the shift clock."""
+    """Clock ticks of half a period of the shift clock; 0 for pins."""
+
+    @property
+    def kind(self) -> str:
+        """What it is made of, for a person."""
+        return f"{self.chips} x {self.part.name}" if self.part.shifted else f"{self.chips} pins"
 
     @property
     def outputs(self) -> int:
@@ -149,9 +156,12 @@ class Parts:
             chain.name: chain
             for chain in (
                 self._chain(item, clock)
-                for item in board.tables("switches", ("name", "part", "chips", "closes_at"), ("shift_hz",))
+                for item in board.tables("switches", ("name", "part", "closes_at"), ("chips", "outputs", "shift_hz"))
             )
         }
+        pins = sum(chain.outputs for chain in self.chains.values() if not chain.part.shifted)
+        if pins > MOST_PINS:
+            raise BoardFileError(f"{pins} switches on pins; {MOST_PINS} at most: put some on 74HC595")
         self.taken: dict[Channel, str] = {}
         """Key in the board file by the channel that it names."""
 
@@ -171,7 +181,7 @@ class Parts:
         found = there[name]
         count = found.outputs if isinstance(found, Chain) else found.part.channels
         if number >= count:
-            what = f"{found.chips} x {found.part.name}" if isinstance(found, Chain) else found.part.name
+            what = found.kind if isinstance(found, Chain) else found.part.name
             raise BoardFileError(f"{where} = '{text}', but {name} ({what}) has 0 to {count - 1}; name one of these")
         channel = Channel(name, number)
         if channel in self.taken:
@@ -209,8 +219,14 @@ class Parts:
 
     def _chain(self, table: Table, clock: float) -> Chain:
         name, part = self._name(table, "switches"), _part(table, SWITCHES)
-        chips, closes = table.whole("chips", 1, MOST_CHIPS), table.choice("closes_at", ("high", "low"))
-        half_period = _half_period(table, "shift_hz", part.clock, part.name, clock)
+        size, others = ("chips", ("outputs",)) if part.shifted else ("outputs", ("chips", "shift_hz"))
+        for key in others:
+            if key in table:
+                raise BoardFileError(f"{table.name(key)} is no key of part '{part.name}'; take it out")
+        if size not in table:
+            raise BoardFileError(f"{table.name(size)} is missing; give it")
+        chips, closes = table.whole(size, 1, MOST_CHIPS), table.choice("closes_at", ("high", "low"))
+        half_period = _half_period(table, "shift_hz", part.clock, part.name, clock) if part.shifted else 0
         return Chain(name, part, chips, closes == "high", half_period)
 
 

@@ -27,7 +27,7 @@ struct Parts {
   void (*frame)(uint64_t now, int chip, uint32_t word, int bits);
   uint32_t (*sample)(uint64_t now, int chip);
   void (*outputs)(uint64_t now, int chain, const uint8_t* shifted, int count);  // the last bit last: output 0
-  void (*levels)(uint64_t now, uint32_t enable_n, uint32_t range_pins);
+  void (*levels)(uint64_t now, uint32_t enable_n, uint32_t range_pins, uint64_t switch_pins);
 };
 
 class Words {  // bits between two edges of a select pin
@@ -66,6 +66,15 @@ auto answer(Top& top, uint32_t lines, int) -> decltype(top.dac_sdo, void()) {
 }
 template <typename Top>
 void answer(Top&, uint32_t, long) {}  // of a board that does not read DACs back
+
+template <typename Top>
+auto switches(const Top& top, int) -> decltype(static_cast<uint64_t>(top.switch_pins)) {
+  return top.switch_pins;
+}
+template <typename Top>
+uint64_t switches(const Top&, long) {  // of a board that has all on shift registers
+  return 0;
+}
 
 struct Chain {
   std::vector<uint8_t> shifted;
@@ -135,8 +144,9 @@ class Board {
     const Parts& p = parts_;
     look_at_dacs();
     for (int n = 0; n < p.chains; ++n) shift(n);
-    if (top_.enable_n != enable_n_ || top_.range_pins != range_pins_) {
-      p.levels(now, enable_n_ = top_.enable_n, range_pins_ = top_.range_pins);
+    const uint64_t pins = switches(top_, 0);
+    if (top_.enable_n != enable_n_ || top_.range_pins != range_pins_ || pins != switch_pins_) {
+      p.levels(now, enable_n_ = top_.enable_n, range_pins_ = top_.range_pins, switch_pins_ = pins);
     }
     const bool adc_data = pin(kAdcData, top_.adc_sdi);
     uint32_t lines = 0;
@@ -181,6 +191,7 @@ class Board {
   std::vector<Chain> chains_;
   std::vector<uint32_t> returned_, brings_, brought_;
   uint32_t enable_n_ = ~0u, range_pins_ = 0;
+  uint64_t switch_pins_ = 0;
   int idle_ = 0;
   uint64_t since_trip_ = 0;
 #if VM_TRACE

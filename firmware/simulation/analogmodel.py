@@ -25,7 +25,7 @@ _WORD = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int, ctypes.
 _FRAME = ctypes.CFUNCTYPE(None, ctypes.c_uint64, ctypes.c_int, ctypes.c_uint32, ctypes.c_int)
 _SAMPLE = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int)
 _OUTPUTS = ctypes.CFUNCTYPE(None, ctypes.c_uint64, ctypes.c_int, ctypes.POINTER(ctypes.c_uint8), ctypes.c_int)
-_LEVELS = ctypes.CFUNCTYPE(None, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint32)
+_LEVELS = ctypes.CFUNCTYPE(None, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint64)
 
 
 class _Parts(ctypes.Structure):
@@ -63,7 +63,7 @@ class AnalogModel:
         self._error: BaseException | None = None
         self._library = _typed(ctypes.CDLL(str(library)))
         self._parts = self._of(physical)  # ctypes does not keep what it is given
-        counts = [chain.outputs for chain in physical.board.chains.values()]
+        counts = [chain.outputs for chain in physical.board.registers]
         path = None if vcd is None else str(vcd).encode()
         self._handle = self._library.analog_new(ctypes.byref(self._parts), (ctypes.c_int * len(counts))(*counts), path)
         self._buffer = (ctypes.c_uint8 * TAKEN)()

@@ -48,18 +48,22 @@ class PhysicalBoard:
         self._respond = self._keep if respond is None else respond
         self._currents = (lambda volts: volts @ self.g) if currents is None else currents
         self.dacs = {name: DacChip(dac.part, dac.reference) for name, dac in board.dacs.items()}
-        self.chains = {name: SwitchChain(chain.outputs) for name, chain in board.chains.items()}
+        self.chains = {chain.name: SwitchChain(chain.outputs) for chain in board.registers}
         self.adcs = {
             name: AdcChip(adc.part, adc.reference, adc.span, lambda channel, name=name: self._sensed(name, channel))  # type: ignore[misc]
             for name, adc in board.adcs.items()
         }
         self.clock = 0
         self._enables = self._range = 0
+        self._first_pins = {chain.name: board.first_pin(chain) for chain in board.switch_pins}
+        self._pins = sum(board.rest_pattern(name) << first for name, first in self._first_pins.items())
         self._since: dict[tuple[int, int], tuple[float, float, int]] = {}
         self._columns = {(line.adc.part, line.adc.number): line.index for line in board.cols if line.adc is not None}
         self._numbers = {name: n for n, name in enumerate(self.chains)}
         drives = {line.drive.part for line in (*board.rows, *board.cols)}
-        self._driving = sum(1 << self._numbers[name] for name in drives)  # enables without which no line is driven
+        # Enables without which no line is driven; switches on pins have none.
+        self._driving = sum(1 << self._numbers[name] for name in drives if name in self._numbers)
+        self._may_drive = not drives <= set(self._numbers)
 
     def _keep(self, applied: Applied) -> None:
         self.applied.append(applied)
@@ -75,8 +79,9 @@ class PhysicalBoard:
         for n, chain in enumerate(self.chains.values()):
             changed |= chain.see(pins["shcp"] >> n & 1, pins["ds"] >> n & 1, pins["stcp"] >> n & 1)
         enables = ~pins["enable_n"] & (1 << len(self.chains)) - 1
-        changed |= enables != self._enables
-        self._enables, self._range = enables, pins["range_pins"]
+        switch_pins = pins.get("switch_pins", 0)
+        changed |= (enables, switch_pins) != (self._enables, self._pins)
+        self._enables, self._range, self._pins = enables, pins["range_pins"], switch_pins
         if changed:
             self._follow()
         lines = (pins["adc_cs_n"], pins["adc_sclk"], pins["adc_sdi"])
@@ -96,9 +101,10 @@ class PhysicalBoard:
         self._follow()
         return self.dacs[dac].brings
 
-    def enable(self, enable_n: int, range_pins: int) -> None:
+    def enable(self, enable_n: int, range_pins: int, switch_pins: int) -> None:
         """Take the levels of these pins."""
         self._enables, self._range = ~enable_n & (1 << len(self.chains)) - 1, range_pins
+        self._pins = switch_pins
         self._follow()
 
     # -- lines ---------------------------------------------------------------------------------------------------------
@@ -107,6 +113,9 @@ class PhysicalBoard:
         """Return whether a switch is closed; without: whether it is, while its chain is not enabled."""
         if channel is None:
             return False
+        if channel.part in self._first_pins:
+            level = self._pins >> self._first_pins[channel.part] + channel.number & 1
+            return bool(level) == self.board.chains[channel.part].closes_high
         if not self._enables >> self._numbers[channel.part] & 1:
             return without
         outputs = self.chains[channel.part].outputs
@@ -136,7 +145,7 @@ class PhysicalBoard:
 
     def _follow(self) -> None:
         """Note which cells have a voltage across them, and for how long they had."""
-        now = self._applied() if self._enables & self._driving else {}
+        now = self._applied() if self._enables & self._driving or self._may_drive else {}
         for cell, (volts, gate, began) in list(self._since.items()):
             if now.get(cell) == (volts, gate):
                 continue

@@ -41,6 +41,22 @@ def smaller(rows, cols):
     }
 
 
+SWITCHES = ("row_drive", "col_drive", "gate_drive", "col_sense", "ground")
+"""Of the 1T1R example, in its order."""
+
+
+def on_pins(rows, cols, names=SWITCHES):
+    """Return changes of the 1T1R example, of so many lines, that put some of its switches on pins of the FPGA."""
+    outputs = dict(zip(SWITCHES, (rows, cols, rows, cols, 16 + cols), strict=True))
+    found = {"fpga": GONE, "power_up.pull_ups": [f"{name}.enable" for name in SWITCHES if name not in names]}
+    for n, name in enumerate(SWITCHES):
+        if name in names:
+            closes_at = "low" if name == "ground" else "high"
+            table = {"name": name, "part": "pins", "outputs": outputs[name], "closes_at": closes_at}
+            found[f"switches.{n}"] = table
+    return found
+
+
 def changed(source, changes, folder):
     """Write a copy of a board file with values by their dotted key, such as 'lines.row.dac.3'. Returns its path."""
     found = copy.deepcopy(tomllib.loads(source.read_text()))

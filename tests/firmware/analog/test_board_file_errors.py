@@ -4,7 +4,7 @@ import pytest
 
 from firmware.analog.boardfile import BoardFile
 from firmware.errors import BoardFileError
-from tests.firmware.analog.board_files import GONE, PASSIVE, TRANSISTORS, changed
+from tests.firmware.analog.board_files import GONE, PASSIVE, TRANSISTORS, changed, on_pins
 
 T, P = TRANSISTORS, PASSIVE
 NAN, INF = float("nan"), float("inf")
@@ -20,7 +20,22 @@ WIDE_TIA = {"sense.tia_ohm": [160e3, 40e3, 10e3, 5e3]}
 PARTS = [
     (T, {"dac.0.part": "AD5391-7"}, "dac[0].part = 'AD5391-7': no such part; did you mean AD5391-5? known: AD5391-5, "),
     (T, {"adc.0.part": "AD7606"}, "adc[0].part = 'AD7606': no such part; "),
-    (T, {"switches.4.part": "74HC164"}, "switches[4].part = '74HC164': no such part; known: 74HC595"),
+    (T, {"switches.4.part": "74HC164"}, "switches[4].part = '74HC164': no such part; known: 74HC595, pins"),
+    (T, {"switches.4.part": "pins"}, "switches[4].chips is no key of part 'pins'; take it out"),
+    (T, {"switches.4.outputs": 5}, "switches[4].outputs is no key of part '74HC595'; take it out"),
+    (T, {"switches.4.chips": GONE}, "switches[4].chips is missing; give it"),
+    (T, on_pins(16, 16), "96 switches on pins; 64 at most: put some on 74HC595"),
+    (
+        T,
+        {**on_pins(16, 16, ("row_drive",)), "power_up.pull_ups": ["row_drive.enable"]},
+        "power_up.pull_ups[0] = 'row_drive.enable'",
+    ),
+    (
+        T,
+        {**on_pins(16, 16, ("row_drive",)), "power_up.pull_downs.0": GONE},
+        "'open', but 'row_drive.outputs' float while the FPGA is not configured; fit resistors, and name them in "
+        "power_up.pull_downs",
+    ),
     (T, {"dac.1.name": "rows"}, "dac[1].name = 'rows' names two parts"),
     (T, {"adc.0.name": "rows"}, "adc[0].name = 'rows' names two parts"),
     (T, {"dac.0.name": "my rows"}, "dac[0].name = 'my rows'; give a letter"),

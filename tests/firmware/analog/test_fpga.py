@@ -9,7 +9,7 @@ from firmware.analog.boardfile import BoardFile
 from firmware.analog.fpga import FpgaPin, bits_of
 from firmware.analog.pins import pins_of
 from firmware.errors import BoardFileError
-from tests.firmware.analog.board_files import GONE, PASSIVE, TRANSISTORS, changed, loaded
+from tests.firmware.analog.board_files import GONE, PASSIVE, TRANSISTORS, changed, loaded, on_pins, smaller
 
 
 def test_every_signal_of_the_gateware_has_its_pins():
@@ -31,6 +31,23 @@ def test_bits_go_to_the_parts_in_the_order_of_the_file(path):
     assert bits["dac_sync_n"] == tuple(board.dacs)
     assert bits["adc_sdo"] == tuple(board.adcs)
     assert set(bits) == set(pins_of(board))
+
+
+def test_switches_on_pins_have_a_pin_each_and_registers_theirs(tmp_path):
+    changes = on_pins(16, 16, ("col_drive", "col_sense")) | smaller(16, 16)
+    board = loaded(TRANSISTORS, changes, tmp_path)
+    bits = bits_of(board)
+    assert bits["enable_n"] == ("row_drive", "gate_drive", "ground")
+    assert bits["switch_pins"][:2] == ("col_drive.0", "col_drive.1")
+    assert bits["switch_pins"][16:18] == ("col_sense.0", "col_sense.1")
+    assert {name: len(goes_to) for name, goes_to in bits.items()} == {
+        name: member.shape for name, member in pins_of(board).items()
+    }
+
+
+def test_without_registers_there_are_no_pins_for_them(tmp_path):
+    board = loaded(TRANSISTORS, smaller(2, 3) | on_pins(2, 3), tmp_path)
+    assert not {"shcp", "ds", "stcp", "enable_n"} & set(bits_of(board))
 
 
 def test_range_pins_are_none_where_there_are_none(tmp_path):

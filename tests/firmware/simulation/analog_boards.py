@@ -1,9 +1,10 @@
 """Boards of these tests: few lines and quick parts, and each further one is a model to compile."""
 
-from tests.firmware.analog.board_files import FAST, PASSIVE, TRANSISTORS, UNGATED, changed, smaller
+from tests.firmware.analog.board_files import FAST, PASSIVE, TRANSISTORS, UNGATED, changed, on_pins, smaller
 
 ROWS, COLS = 6, 5
-GATED = FAST | smaller(ROWS, COLS)
+GATED = FAST | smaller(ROWS, COLS) | on_pins(ROWS, COLS, ("row_drive", "col_drive"))
+"""Drive switches on pins of the FPGA, the others on registers."""
 IDEAL = FAST | {
     "board.device": "linear", "pulse.set.gate_V": 2.0, "pulse.reset.gate_V": 3.0, "watchdog.silence_s": 0.02,
     "limits.pulses_per_cell_per_s": 5e4,
