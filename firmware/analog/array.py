@@ -218,10 +218,10 @@ class AnalogArray(wiring.Component):
 
     # -- tools of the states -------------------------------------------------------------------------------------------
 
-    def write(self, state: str, channel: Value, steps: Value | int, then: str, *, stands: bool = True) -> None:
-        """Make states that put a code on a channel, `steps` above its rest, and go on once it is there.
+    def write(self, state: str, channel: Value, steps: Value | int, then: str, *, waits: bool = True) -> None:
+        """Make states that put a code on a channel, `steps` above its rest, and go on once it is sent.
 
-        stands: else they go on before; `codes_stand` tells when.
+        waits: else they go on before; `codes_sent` tells when.
         """
         m, guard = self.m, self.guard
         rest, falls = self.rest.data[:16], self.rest.data[16]
@@ -235,13 +235,13 @@ class AnalogArray(wiring.Component):
         with m.State(f"{state} CODE"):
             m.d.comb += guard.write.valid.eq(1)
             with m.If(guard.write.ready):
-                m.next = f"{state} SENT" if stands else then
-        if stands:
-            with m.State(f"{state} SENT"), m.If(self.codes_stand):
+                m.next = f"{state} SENT" if waits else then
+        if waits:
+            with m.State(f"{state} SENT"), m.If(self.codes_sent):
                 m.next = then
 
     @property
-    def codes_stand(self) -> Value:
+    def codes_sent(self) -> Value:
         """Whether no code is on its way to a converter; in the clock behind one that was taken at the soonest."""
         return ~self.guard.written.valid & ~self.dacs.busy
 

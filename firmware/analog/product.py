@@ -36,13 +36,13 @@ def _inputs(a: "AnalogArray") -> None:
         narrow, wide = ((share + (1 << bits - 1)) >> bits for bits in (NARROW, WIDE))
         m.d.sync += steps.eq(Mux(request.wide, wide, narrow))
         m.next = "INPUT CODE"
-    a.write("INPUT CODE", a.of_row(), steps, "INPUT GATE" if board.gates else "INPUT SENT", stands=False)
+    a.write("INPUT CODE", a.of_row(), steps, "INPUT GATE" if board.gates else "INPUT SENT", waits=False)
     if board.gates:
         with m.State("INPUT GATE"):
             m.next = "OPEN GATE"
             with m.If(a.held):
                 m.next = "INPUT SENT"
-        a.write("OPEN GATE", a.of_gate(), board.codes.read_gate, "INPUT SENT", stands=False)
+        a.write("OPEN GATE", a.of_gate(), board.codes.read_gate, "INPUT SENT", waits=False)
     with m.State("INPUT SENT"):
         m.d.sync += a.row.eq(a.row + 1)
         m.next = "INPUT"
@@ -55,7 +55,7 @@ def _inputs(a: "AnalogArray") -> None:
             ]
             m.d.comb += a.sums.clear.eq(1)
             m.next = "INPUTS STAND"
-    with m.State("INPUTS STAND"), m.If(a.codes_stand):
+    with m.State("INPUTS STAND"), m.If(a.codes_sent):
         m.next = "SENSE"
 
 

@@ -45,7 +45,7 @@ def pulse_clocks(chip, region, counts):
 
 @pytest.mark.parametrize("most", [1, 4])
 def test_pulse(chip, most):
-    region = Region(8, 56, 0, LINES)
+    region = Region(8, 24, 0, LINES)
     counts = np.random.default_rng(most).integers(-most, most + 1, region.shape)
     visits = np.maximum(np.abs(counts).max(axis=1), 1).sum() * LINES
     assert pulse_clocks(chip, region, counts) <= limit(visits)
@@ -53,8 +53,8 @@ def test_pulse(chip, most):
 
 def test_pulse_of_a_narrow_region(chip):
     """A column group is not visited again before its last pulse has left the lane."""
-    counts = np.full((3, 2), 100)
-    assert pulse_clocks(chip, Region(0, 3, 4, 6), counts) <= 3 * 100 * 6 + MARGIN
+    counts = np.full((3, 2), 60)
+    assert pulse_clocks(chip, Region(0, 3, 4, 6), counts) <= 3 * 60 * 6 + MARGIN
 
 
 @pytest.mark.parametrize("mode", list(OuterMode))
@@ -62,7 +62,7 @@ def test_outer(chip, mode):
     """Staging of both vectors included, and the drawing of streams."""
     rng, mirror = np.random.default_rng(5), Mirror(chip, KEY)
     counting = mode == OuterMode.COUNT
-    x, d = (rng.integers(-3, 4, LINES) if counting else rng.integers(-100, 101, LINES) for _ in range(2))
+    x, d = (rng.integers(-2, 3, LINES) if counting else rng.integers(-100, 101, LINES) for _ in range(2))
     x, d = x.astype(np.int8), d.astype(np.int8)
     slots = 8
     mirror.outer(WHOLE, x, d, mode, slots, 9, 77, (0, 0))

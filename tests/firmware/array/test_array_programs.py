@@ -93,7 +93,7 @@ def run(chip, seed, actions, lanes, rounds_per_stage, array, key):
 @pytest.mark.parametrize(("lanes", "rounds_per_stage", "array"), BUILDS)
 @pytest.mark.parametrize("action", ACTIONS)
 def test_one_kind_of_request(action, lanes, rounds_per_stage, array):
-    times = 3 if array is CompactArray else 8  # some hundred clocks a pulse: slow in this simulator
+    times = 2 if array is CompactArray else 5  # some hundred clocks a pulse: slow in this simulator
     run(small_chip(3), 17, [action] * times, lanes, rounds_per_stage, array, 0x0123456789ABCDEF)
 
 
