@@ -198,6 +198,7 @@ class _Reader:
         pulse, limiter = self._pulse_table(), self._limiter()
         limits, absolute = self._limits(limiter is not None, "form" in pulse)
         checks.check_reach(absolute, lines, clock)
+        checks.check_wire(limits, limiter, clock)
         sense = self._sense(parts, lines, limits)
         times = times_of(
             root.table(

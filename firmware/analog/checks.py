@@ -8,8 +8,10 @@ from firmware.analog.sensing import Sense
 from firmware.analog.transfer import Transfer, exact, ticks_down
 from firmware.analog.wiring import Adc, Chain, Line, Parts
 from firmware.errors import BoardFileError
+from hwctl.devices.chip import Scales
 from hwctl.devices.device import Device
 from hwctl.protocol.codes import Polarity
+from hwctl.protocol.replies import NOT_HELD
 
 MOST_TICKS = 0xFFFFFFFF  # a width on the wire has 32 bits
 
@@ -127,6 +129,21 @@ def check_timing(
 
 def _shift_ticks(chain: Chain) -> int:
     return chain.shift_ticks
+
+
+def check_wire(limits: Limits, limiter: Limiter | None, clock: float) -> None:
+    """Raise BoardFileError where a host could not be told a limit: what it is told must never be above it."""
+    ticks = exact(clock) / exact(limits.pulse_rate)
+    if ticks > MOST_TICKS:
+        raise BoardFileError(
+            f"limits.pulses_per_cell_per_s = {limits.pulse_rate:g} is {float(ticks):.3g} clock ticks from pulse to "
+            f"pulse, {MOST_TICKS} at most; give {clock / MOST_TICKS:.2g} or more"
+        )
+    currents = {"limits.compliance_A": limits.compliance, "limiter.max_current_A": limiter and limiter.max_current}
+    for key, amperes in currents.items():
+        if amperes is not None and exact(amperes) / exact(Scales.compliance) > NOT_HELD - 1:
+            most = (NOT_HELD - 1) * Scales.compliance
+            raise BoardFileError(f"{key} = {amperes:g} is above {most:g}, the highest that a host can be told")
 
 
 def check_limiter(limiter: Limiter, limits: Limits, form: Pulse | None, gates: Sequence[Line]) -> None:

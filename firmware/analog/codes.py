@@ -14,13 +14,11 @@ from firmware.analog.wiring import Line
 from hwctl.devices.chip import Scales
 from hwctl.devices.identity import BoardCodes
 from hwctl.protocol.codes import HalfSelect, Polarity
-from hwctl.protocol.replies import NOT_HELD
 
 if TYPE_CHECKING:
     from firmware.analog.boardfile import BoardFile
 
 RATIO_BITS = 12
-MOST_COMPLIANCE = NOT_HELD - 1
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ class BoardFileCodes:
         limiter, highest_gate = board.limiter, limits.gate or 0.0
         form_gate = min(highest_gate, limiter.gate if limiter and limiter.gate is not None else highest_gate)
         compliance = exact(limits.compliance or 0.0) / exact(scales.compliance)
-        max_compliance = min(compliance.numerator // compliance.denominator, MOST_COMPLIANCE)
+        max_compliance = compliance.numerator // compliance.denominator
         held = exact(limiter.max_current if limiter else 0.0) / exact(scales.compliance)
         return cls(
             scales=scales,
@@ -110,7 +108,10 @@ class BoardFileCodes:
             max_form_amplitude=row.steps_within(limits.form_amplitude or 0.0),
             max_gate=0 if gate is None else gate.steps_within(highest_gate),
             max_form_gate=gate.steps_within(form_gate) if gate and board.forms else 0,
-            gate_codes=(row.steps_of(highest_gate), row.steps_of(form_gate) if board.forms else 0),
+            gate_codes=(
+                _gate_code(row.steps_within(highest_gate), board, Polarity.SET, Polarity.RESET),
+                _gate_code(row.steps_within(form_gate), board, Polarity.FORM) if board.forms else 0,
+            ),
             gate_ratio=Fraction(1) if gate is None else row.step / gate.step,
             read_gate=0 if gate is None else gate.steps_of(board.sense.gate or 0.0),
             max_width=ticks_down(limits.pulse_width, clock),
@@ -176,6 +177,11 @@ class BoardFileCodes:
             span(0, self.max_amplitude),
             span(0, self.max_form_amplitude),
         )
+
+
+def _gate_code(limit: int, board: "BoardFile", *polarities: Polarity) -> int:
+    """Return a gate's limit on the wire: rounded down, but the codes of all levels, which were rounded, are within."""
+    return max(limit, *(level.gate_code for polarity in polarities for level in board.levels(polarity)))
 
 
 def _ceiling(value: Fraction) -> int:

@@ -14,6 +14,7 @@ UNITS = {
     "read_voltage": "V", "amplitude": "V", "width": "s", "form_amplitude": "V", "form_width": "s", "pulses": "",
     "gate": "V", "form_gate": "V", "compliance": "A", "pulse_rate": "/s",
 }  # fmt: skip
+OF_THIS_PROCESS = ("emulator", "sim", "replay")
 MEANINGS = {
     "read_voltage": "across a cell that is read",
     "amplitude": "of a SET or RESET pulse",
@@ -69,7 +70,9 @@ def limits(
         holds = asdict(crossbar.narrow_limits(**wanted)) if wanted else before
     if json is None:
         Console().print(_table(target, [holds, before] if wanted else [holds], "no limit" if keeps else "not said"))
-        if wanted:
+        if wanted and target.partition(":")[0] in OF_THIS_PROCESS:
+            typer.echo("This board ends with this command, and its limits with it.")
+        elif wanted:
             typer.echo("These hold for every host until the board loses its power.")
     write_json(json, {"target": target, "keeps_limits": keeps, "limits": holds, "narrowed": list(wanted)})
 

@@ -19,7 +19,7 @@ from hwctl.crossbar.arguments import (
     within,
 )
 from hwctl.crossbar.limits import in_units, narrower_of, narrowing
-from hwctl.crossbar.metered import PulseBudget
+from hwctl.crossbar.metered import PulseBudget, beneath
 from hwctl.crossbar.port import Port, parts_executed
 from hwctl.crossbar.results import (
     ArrayLimits,
@@ -203,8 +203,12 @@ class Crossbar:
         """Ask for no more pulses a second than may be, but of a board that lets its own time pass."""
         least, keeps = self.port.limits.holds.min_interval, self.has(Feature.LIMITS)
         if least and not (keeps and self.has(Feature.VIRTUAL_TIME)):
-            interval = least * self.identity.seconds_per_code
-            self.link = self.port.link = keep_pace(self.link, interval, (self.rows, self.cols), splits=not keeps)
+            interval, shape = least * self.identity.seconds_per_code, (self.rows, self.cols)
+            self.link = beneath(self.link, lambda link: keep_pace(link, interval, shape, splits=not keeps))
+            self.port.link = self.link
+        if least and not keeps:  # what it does in loops of its own, it does too fast
+            self.port.do_without(Feature.OUTER_COUNT | Feature.OUTER_COINCIDENCE | Feature.WRITE_VERIFY)
+            self._outer = False, False
 
     # -- reading -------------------------------------------------------------------------------------------------
 

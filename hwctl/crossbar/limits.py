@@ -1,7 +1,7 @@
 """Limits of one board as its host keeps them: what the board said, or what they were narrowed to."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -72,29 +72,37 @@ def narrowing(wanted: Sequence[float | None], holds: Limits, identity: Identity,
         if name == "pulse_rate":
             found.append(_interval(value, holds.min_interval, identity.seconds_per_code, url))
             continue
-        code = 0.0 if value is None else value / scale * (1 + 1e-9)
-        if value is not None and not 1 <= code < highest + 1:
+        code = -1.0 if value is None else value / scale
+        if value is not None and not 1 <= _whole(code, math.floor) <= highest:
             has = f"{highest * scale:.6g} holds" if highest else "it has none"
             raise LimitError(
                 f"{name} {value:.6g}; of {url}, {has}, and limits can only be narrowed"
                 + (f": give {scale:.6g} to {highest * scale:.6g}" if highest else "")
             )
-        found.append(int(code))
+        found.append(0 if value is None else _whole(code, math.floor))
     return commands.ConfigureLimits(*found)
+
+
+def _whole(code: float, to: Callable[[float], int]) -> int:
+    """Return a code as an integer: the nearest where rounding of floats alone parts them; 0 for what is none."""
+    if not abs(code) < 1e15:  # NaN too
+        return 0
+    nearest = round(code)
+    return nearest if abs(code - nearest) < 1e-6 + 1e-14 * abs(code) else to(code)
 
 
 def _interval(rate: float | None, holds: int, seconds: float, url: str) -> int:
     """Return the time code between pulses of a cell at a rate in pulses a second."""
     if rate is None:
         return 0
-    slowest = 1 / (UNBOUNDED * seconds)
-    fastest = 1 / (max(holds, 1) * seconds)
-    if not slowest <= rate <= fastest * (1 + 1e-9):
+    code = _whole(1 / (rate * seconds), math.ceil) if rate > 0 else 0
+    if not max(holds, 1) <= code <= UNBOUNDED:
+        fastest = 1 / (max(holds, 1) * seconds)
         raise LimitError(
             f"pulse_rate {rate:.6g}; of {url}, {fastest:.6g} a second holds, and limits can only be narrowed: give "
-            f"{slowest:.3g} to {fastest:.6g}"
+            f"{1 / (UNBOUNDED * seconds):.3g} to {fastest:.6g}"
         )
-    return math.ceil(1 / (rate * seconds) * (1 - 1e-9))
+    return code
 
 
 def _scales(identity: Identity) -> tuple[float, ...]:

@@ -1,6 +1,7 @@
 """A budget of pulses for each cell of a board: what a command may give a cell is counted before the command is sent."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -41,28 +42,30 @@ class MeteredLink:
     def __init__(self, link: Link, budget: PulseBudget) -> None:
         """Take an open link."""
         self.url = link.url
-        self._link = link
+        self.inner = link
         self._budget = budget
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._link, name)
+        return getattr(self.inner, name)
 
     @property
     def bytes_moved(self) -> int:
         """Bytes sent and received so far."""
-        return self._link.bytes_moved
+        return self.inner.bytes_moved
 
     def execute(self, command: Command) -> Reply:
         """Send a command that the budget allows and return the reply."""
         planned = self._spend([command])
-        reply = self._link.execute(command)
+        with self._unsent(planned):
+            reply = self.inner.execute(command)
         self._settle(command, planned[0], reply)
         return reply
 
     def execute_all(self, commands: Sequence[Command]) -> list[Reply]:
         """Send commands in order and return their replies; none is sent where one goes beyond the budget."""
         planned = self._spend(commands)
-        answers = self._link.execute_all(commands)
+        with self._unsent(planned):
+            answers = self.inner.execute_all(commands)
         for command, pulses, reply in zip(commands, planned, answers, strict=False):
             self._settle(command, pulses, reply)
         for pulses in planned[len(answers) :]:  # behind a refusal nothing was sent
@@ -72,8 +75,8 @@ class MeteredLink:
 
     def post(self, command: Command) -> Reply | None:
         """Send a command that the budget allows without waiting for its reply."""
-        self._spend([command])
-        return self._link.post(command)
+        with self._unsent(self._spend([command])):
+            return self.inner.post(command)
 
     def _spend(self, several: Sequence[Command]) -> list[NDArray[np.int64] | None]:
         """Take what commands may give each cell off the budget, all or nothing, and return it."""
@@ -89,6 +92,17 @@ class MeteredLink:
             self._budget.spent = after
         return planned
 
+    @contextmanager
+    def _unsent(self, planned: list[NDArray[np.int64] | None]) -> Iterator[None]:
+        """Put all back where a link refuses to send it."""
+        try:
+            yield
+        except LimitError:
+            for pulses in planned:
+                if pulses is not None:
+                    self._budget.spent -= pulses
+            raise
+
     def _settle(self, command: Command, planned: NDArray[np.int64] | None, reply: Reply) -> None:
         """Put back what a command did not need. What no reply tells counts as spent."""
         if planned is None:
@@ -100,7 +114,15 @@ class MeteredLink:
 
     def close(self) -> None:
         """Leave the board SAFE and release it."""
-        self._link.close()
+        self.inner.close()
+
+
+def beneath(link: Link, wrap: Callable[[Link], Link]) -> Link:
+    """Return a link with another around it, but within the budget that meters it: a budget sees whole commands."""
+    if isinstance(link, MeteredLink):
+        link.inner = beneath(link.inner, wrap)
+        return link
+    return wrap(link)
 
 
 def _give_back(spent: NDArray[np.int64], command: Command, reply: Reply) -> None:

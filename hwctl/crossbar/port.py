@@ -45,6 +45,10 @@ class Port:
         """Return whether the board itself has a feature."""
         return bool(self._features & feature.value)
 
+    def do_without(self, features: Feature) -> None:
+        """Take features of the board for lacking from now on."""
+        self._features &= ~int(features)
+
     def limits_said(self) -> replies.Limits:
         """Return what the board says of its limits now, or has said where it cannot narrow any."""
         said = limits_said(self.identity)

@@ -11,6 +11,7 @@ from hwctl import __version__
 from hwctl.devices.chip import Chip
 from hwctl.devices.identity import BoardCodes, identity_of
 from hwctl.devices.law import Curve
+from hwctl.devices.planned import planned_pulses
 from hwctl.emulator.array import EmulatedArray
 from hwctl.emulator.layers import Layers
 from hwctl.emulator.limits import BEYOND, BoardLimits
@@ -54,7 +55,8 @@ _OPTIONAL: dict[type[Command], Feature] = {
     commands.Dump: Feature.EMULATED,
     commands.Seed: Feature.EMULATED,
 }
-PULSING = (commands.Pulse, commands.PulseSparse, commands.Outer, commands.WriteVerify, commands.Form)
+LOOPS = (commands.WriteVerify, commands.Form)
+PULSING = (commands.Pulse, commands.PulseSparse, commands.Outer, *LOOPS)
 Counts = NDArray[Any]  # integers of any size
 ROOM = 1 << 24  # bytes: nothing is encoded
 
@@ -147,11 +149,22 @@ class EmulatedBoard:
             return refusal.reply
 
     def _paced(self, handler: Callable[[Any], Reply], command: Command) -> Reply:
-        """Execute a command, and let as much time pass as its pulses take with the least interval between them."""
-        begun, before = self._clock, self._counts().astype(np.int64)
-        reply = handler(command)
-        ended = self._limits.spread(begun, self._counts().astype(np.int64) - before)
-        self._clock = max(self._clock, ended) % (1 << 64)
+        """Execute a command once the last of its pulses may come: with the least interval between those of a cell."""
+        begun, before, loops = self._clock, self._counts().astype(np.int64), isinstance(command, LOOPS)
+        planned = planned_pulses(command, before.shape)
+        assert planned is not None
+        wait = self._limits.until(begun, np.minimum(planned, 1) if loops else planned)
+        self._clock = (begun + wait) % (1 << 64)
+        try:
+            reply = handler(command)
+        except (LimitError, _Refuse):
+            self._clock = begun
+            raise
+        pulses = self._counts().astype(np.int64) - before
+        if loops:  # how many pulses they take is known behind them
+            more = max(int(pulses.max()) - 1, 0) * self._limits.holds.min_interval
+            self._clock = (self._clock + more) % (1 << 64)
+        self._limits.pulsed(self._clock, pulses > 0)
         return reply
 
     def _counts(self) -> NDArray[np.uint32]:
@@ -199,7 +212,10 @@ class EmulatedBoard:
         return replies.Done()
 
     def _configure_limits(self, command: commands.ConfigureLimits) -> Reply:
-        return self._limits.narrow(command)
+        holds = self._limits.narrow(command)
+        if command.min_interval:
+            self._limits.restart(self._clock)
+        return holds
 
     def _inside(self, region: Region) -> None:
         if region.row1 > self._array.rows or region.col1 > self._array.cols:
@@ -443,6 +459,7 @@ class EmulatedBoard:
             raise _Refuse(Refusal.OVER_LIMIT, f"{command.extra.size} bytes of layer state; this board has no layers")
         self._put_cells(command.region, cells)
         self._clock = command.clock
+        self._limits.restart(self._clock)
         return replies.Done()
 
     def _seed(self, command: commands.Seed) -> Reply:

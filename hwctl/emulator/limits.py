@@ -24,7 +24,7 @@ class BoardLimits:
         self.polarity = np.full(codes.PULSE_SHAPES, UNSET)
         """Of each pulse shape, or UNSET, or BEYOND."""
         self._configured: dict[int, commands.ConfigureShape] = {}
-        self._begun, self._waits = 0, np.zeros(1, np.int64)  # at that time, time codes until cells may be pulsed again
+        self._noted, self._waits = 0, np.zeros(1, np.int64)  # at that time, time codes until cells may be pulsed again
 
     def configure(self, command: commands.ConfigureShape) -> None:
         """Take a pulse shape."""
@@ -56,15 +56,24 @@ class BoardLimits:
             if most > self.holds.max_pulses:
                 raise LimitError(f"a cell may have had {most} pulses then; at most {self.holds.max_pulses}")
 
-    def spread(self, begun: int, pulses: NDArray[np.int64]) -> int:
-        """Return the time code of the last of a command's pulses, no two of a cell being closer than they may.
+    def restart(self, now: int) -> None:
+        """Count the least interval between pulses from `now` on, as if every cell had just been pulsed."""
+        self._noted, self._waits = now, np.full(1, self.holds.min_interval, np.int64)
 
-        begun: when the command was. pulses: those that it gave each cell (rows, cols).
-        """
-        waits, interval = np.maximum(self._waits - max(begun - self._begun, 0), 0), self.holds.min_interval
-        until_last = np.where(pulses > 0, waits + (pulses - 1) * interval, -interval)
-        self._begun, self._waits = begun, np.maximum(waits, until_last + interval)
-        return begun + max(int(until_last.max()), 0)
+    def until(self, now: int, pulses: NDArray[np.int64]) -> int:
+        """Return time codes from `now` to the last of pulses (rows, cols), no two of a cell closer than they may be."""
+        waits = np.broadcast_to(self._left(now), pulses.shape)[pulses > 0]
+        return int(waits.max()) + (int(pulses.max()) - 1) * self.holds.min_interval if waits.size else 0
+
+    def pulsed(self, now: int, cells: NDArray[np.bool_]) -> None:
+        """Take note that cells (rows, cols) were pulsed at `now` for the last time."""
+        self._waits = np.where(cells, self.holds.min_interval, self._left(now))
+        self._noted = now
+
+    def _left(self, now: int) -> NDArray[np.int64]:
+        """Return the time codes at `now` until cells may be pulsed again; the clock has 64 bits."""
+        passed = min((now - self._noted) % (1 << 64), self.holds.min_interval)
+        return np.maximum(self._waits - passed, 0)
 
     def _check_shape(self, shape: commands.ConfigureShape) -> None:
         polarity = Polarity(shape.polarity)

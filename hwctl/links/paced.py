@@ -1,7 +1,7 @@
 """A limit of pulses of a cell in a second: a host asks for no more, however soon the board would take them."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,9 +16,11 @@ from hwctl.protocol.codes import Refusal
 from hwctl.protocol.commands import Command
 from hwctl.protocol.replies import Pulsed, Refused, Reply
 
+Cells = NDArray[np.bool_]
+
 
 class Pace:
-    """When each cell of one board may be pulsed again, by what was asked for so far."""
+    """When each cell of one board was last pulsed, and for how long it rests since."""
 
     def __init__(
         self,
@@ -31,41 +33,50 @@ class Pace:
     ) -> None:
         """interval: s from one pulse of a cell to its next; clock, sleep: in s."""
         self.interval = interval
-        self._again = np.full((rows, cols), -np.inf)  # s of the clock
+        self._last = np.full((rows, cols), -np.inf)  # s of the clock, at the latest
         self._clock, self._sleep = clock, sleep
 
     def planned(self, command: Command) -> NDArray[np.int64]:
         """Return how many pulses a command may give each cell (rows, cols)."""
-        found = planned_pulses(command, self._again.shape)
-        return np.zeros(self._again.shape, np.int64) if found is None else found
+        found = planned_pulses(command, self._last.shape)
+        return np.zeros(self._last.shape, np.int64) if found is None else found
 
-    def wait(self, pulses: NDArray[np.int64]) -> None:
-        """Let pass what is missing until cells may have the first of these pulses (rows, cols), and count them.
+    def missing(self, cells: Cells) -> float:
+        """Return the s, 0 or less for none, until all of some cells (rows, cols) may be pulsed."""
+        return float(self._last[cells].max(initial=-np.inf)) + self.interval - self._clock()
 
-        It lasts at most until all pulses that were asked for before are over, at the limit's rate.
-        """
-        pulsed = pulses > 0
-        if not pulsed.any():
-            return
-        missing = float(self._again[pulsed].max()) - self._clock()
+    def wait(self, cells: Cells) -> None:
+        """Let pass what is missing until cells (rows, cols) may be pulsed."""
+        missing = self.missing(cells)
         if missing > 0:
             self._sleep(missing)
-        self._again[pulsed] = self._clock() + pulses[pulsed] * self.interval
+
+    def asked(self, pulses: NDArray[np.int64]) -> None:
+        """Take note that a board begins with so many pulses (rows, cols) now, or later."""
+        cells = pulses > 0
+        self._last[cells] = self._clock() + (pulses[cells] - 1) * self.interval
+
+    def pulsed(self, cells: Cells) -> None:
+        """Take note that cells (rows, cols) may have been pulsed up to now."""
+        self._last[cells] = self._clock()
 
 
 class PacedLink:
-    """Another link, on which no cell is pulsed sooner than its pace allows.
+    """Another link, on which no cell is asked for a pulse sooner than its pace allows.
 
     A board that keeps no limit itself would give a cell the pulses of one command in a row: it gets them in commands of
-    one pulse a cell.
+    one pulse a cell, each once the reply to the one before is there. Of a board that keeps it, replies need not be
+    awaited; behind commands that it may still execute nobody sleeps, as a link looks after its board only while it
+    waits for a reply, and the board's own limit holds.
     """
 
     def __init__(self, link: Link, pace: Pace, *, splits: bool) -> None:
         """Take an open link. splits: whether the board keeps no limit itself."""
         self.url = link.url
         self.pace = pace
+        self.splits = splits
         self._link = link
-        self._splits = splits
+        self._posted: Cells = pace.planned(commands.Status()) > 0  # cells whose pulses may not be over yet
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._link, name)
@@ -76,19 +87,24 @@ class PacedLink:
         return self._link.bytes_moved
 
     def execute(self, command: Command) -> Reply:
-        """Send a command as soon as its cells may be pulsed, and return the reply."""
+        """Send a command as soon as its cells may be pulsed, and return the reply.
+
+        Raises LimitError, with nothing sent, where a board that keeps no limit would pulse in a loop of its own.
+        """
         planned = self.pace.planned(command)
-        if self._splits and planned.max() > 1:
+        if self.splits and planned.max() > 1:
             return self._one_by_one(command)
-        self.pace.wait(planned)
-        return self._link.execute(command)
+        return self._sent([command], planned > 0)[0]
 
     def execute_all(self, commands: Sequence[Command]) -> list[Reply]:
-        """Send commands in order, all of them once their cells may be pulsed, and return the replies."""
-        together = sum((self.pace.planned(command) for command in commands), np.int64(0))
-        if not (self._splits and np.max(together) > 1):
-            self.pace.wait(np.asarray(together))
-            return self._link.execute_all(commands)
+        """Send commands in order, all of them once their cells may be pulsed, and return the replies; as `execute`."""
+        planned = [self.pace.planned(command) for command in commands]
+        together = np.sum(planned, axis=0) if planned else np.zeros(1, np.int64)
+        if not (self.splits and together.max() > 1):
+            return self._sent(commands, together > 0)
+        for command, pulses in zip(commands, planned, strict=True):
+            if pulses.max() > 1:
+                single_pulses(command, self.url)  # none is sent where one cannot be
         done: list[Reply] = []
         for command in commands:
             try:
@@ -101,30 +117,46 @@ class PacedLink:
         return done
 
     def post(self, command: Command) -> Reply | None:
-        """Send a command as soon as its cells may be pulsed, without waiting for its reply."""
-        planned = self.pace.planned(command)
-        if self._splits and planned.max() > 1:
-            return self._one_by_one(command)
-        self.pace.wait(planned)
-        return self._link.post(command)
+        """Send a command, without waiting for its reply unless the board is asked for more than the pace allows."""
+        pulses = self.pace.planned(command)
+        cells = pulses > 0
+        if self.splits or (self._posted.any() and self.pace.missing(cells) > 0):
+            return self.execute(command)
+        self.pace.wait(cells)
+        reply = self._link.post(command)
+        self.pace.asked(pulses)
+        if reply is None:
+            self._posted |= cells
+        return reply
 
     def close(self) -> None:
         """Leave the board SAFE and release it."""
         self._link.close()
 
+    def _sent(self, several: Sequence[Command], cells: Cells) -> list[Reply]:
+        """Send commands that may pulse these cells once they may be, and note when they were at the latest."""
+        if not self._posted.any():
+            self.pace.wait(cells)
+        try:
+            return [self._link.execute(several[0])] if len(several) == 1 else self._link.execute_all(several)
+        finally:
+            self.pace.pulsed(cells | self._posted)  # after a reply, all before it is over
+            self._posted[:] = False
+
     def _one_by_one(self, command: Command) -> Reply:
-        """Send a command in parts of at most one pulse a cell; of one that fails, all is in doubt."""
-        sets = resets = parts = 0
-        for part in single_pulses(command, self.url):
-            self.pace.wait(self.pace.planned(part))
+        """Send a command in parts of at most one pulse a cell."""
+        sets = resets = 0
+        for done, part in enumerate(single_pulses(command, self.url)):
             try:
-                reply = self._link.execute(part)
+                (reply,) = self._sent([part], self.pace.planned(part) > 0)
             except LinkError as lost:
-                lost.in_doubt = (command,)
+                others = tuple(one for one in lost.in_doubt if one is not part)
+                doubtful = done or len(others) < len(lost.in_doubt)
+                lost.in_doubt = (*others, command) if doubtful else others
                 raise
             if not isinstance(reply, Pulsed):
-                return _aborted(reply, parts)
-            sets, resets, parts = sets + reply.set_pulses, resets + reply.reset_pulses, parts + 1
+                return _aborted(reply, done)
+            sets, resets = sets + reply.set_pulses, resets + reply.reset_pulses
         return Pulsed(sets, resets)
 
 
@@ -135,41 +167,42 @@ def _aborted(reply: Reply, parts: int) -> Reply:
     return reply
 
 
-def single_pulses(command: Command, url: str) -> Iterator[Command]:
+def single_pulses(command: Command, url: str) -> list[Command]:
     """Return commands of at most one pulse a cell that do together what one does, each cell's in its order.
 
     Raises LimitError where a board does what it is to do in a loop of its own.
     """
     if isinstance(command, commands.Pulse):
         sizes = np.abs(command.counts.astype(np.int64))
-        for done in range(int(sizes.max())):
-            yield replace(command, counts=np.where(sizes > done, np.sign(command.counts), 0).astype(np.int8))
-    elif isinstance(command, commands.PulseSparse):
+        signs = np.sign(command.counts)
+        return [
+            replace(command, counts=np.where(sizes > done, signs, 0).astype(np.int8)) for done in range(sizes.max())
+        ]
+    if isinstance(command, commands.PulseSparse):
         sizes = np.abs(command.counts.astype(np.int64))
         entries = np.repeat(np.arange(len(sizes)), sizes)
-        if not entries.size:
-            return
-        cells = command.rows[entries].astype(np.int64) << 16 | command.cols[entries]
-        turns = _occurrence(cells)
-        for turn in range(int(turns.max()) + 1):
-            now = entries[turns == turn]
-            signs = np.sign(command.counts[now]).astype(np.int8)
-            yield replace(command, rows=command.rows[now], cols=command.cols[now], counts=signs)
-    else:
-        raise LimitError(
-            f"{command.op.name} pulses cells as fast as {url} can, which keeps no limit of pulses a second; use "
-            "single pulses there (PULSE), or no limit"
-        )
+        turns = _occurrence(command.rows[entries].astype(np.int64) << 16 | command.cols[entries])
+        return [_listed(command, entries[turns == turn]) for turn in range(turns.max(initial=-1) + 1)]
+    raise LimitError(
+        f"{command.op.name} pulses cells as fast as {url} can, which keeps no limit of pulses a second; use single "
+        "pulses there (PULSE), or no limit"
+    )
+
+
+def _listed(command: commands.PulseSparse, entries: NDArray[np.int64]) -> Command:
+    """Return a list of one pulse for each of some entries."""
+    signs = np.sign(command.counts[entries]).astype(np.int8)
+    return replace(command, rows=command.rows[entries], cols=command.cols[entries], counts=signs)
 
 
 def _occurrence(cells: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return for each entry how many before it are equal to it."""
     order = np.argsort(cells, kind="stable")
-    ordered = cells[order]
-    first = np.concatenate([[True], ordered[1:] != ordered[:-1]])
-    starts = np.maximum.accumulate(np.where(first, np.arange(len(cells)), 0))
+    ordered, at = cells[order], np.arange(len(cells))
+    first = np.ones(len(cells), np.bool_)
+    first[1:] = ordered[1:] != ordered[:-1]
     found = np.empty(len(cells), np.int64)
-    found[order] = np.arange(len(cells)) - starts
+    found[order] = at - np.maximum.accumulate(np.where(first, at, 0))
     return found
 
 

@@ -37,23 +37,43 @@ class Time:
 
 
 class Sent:
-    """A link that keeps when what was sent, and answers as it was told or as a board that pulses."""
+    """A link to a board that takes `lasts` s a pulse, cell by cell, and answers as it was told, or what it did.
+
+    `sent` has commands and when they were; `pulsed` when each cell had its pulses.
+    """
 
     url = "test:"
     bytes_moved = 0
 
     def __init__(self, time):
-        self.time, self.sent, self.answers = time, [], []
+        self.time, self.sent, self.answers, self.lasts = time, [], [], 0.0
+        self.pulsed, self.posted = {}, []
 
     def execute(self, command):
+        for earlier in self.posted:
+            self._pulse(earlier)
+        self.posted.clear()
         self.sent.append((self.time.now, command))
         answer = self.answers.pop(0) if self.answers else None
         if isinstance(answer, Exception):
             raise answer
+        if answer is not None:
+            return answer
+        self._pulse(command)
         counts = getattr(command, "counts", np.zeros(1))
-        return answer or replies.Pulsed(int(np.maximum(counts, 0).sum()), int(np.maximum(-counts, 0).sum()))
+        return replies.Pulsed(int(np.maximum(counts, 0).sum()), int(np.maximum(-counts, 0).sum()))
 
-    post = execute
+    def _pulse(self, command):
+        planned = planned_pulses(command, SHAPE)
+        for at, count in np.ndenumerate(np.zeros(SHAPE, int) if planned is None else planned):
+            for _ in range(count):
+                self.time.now += self.lasts
+                self.pulsed.setdefault(at, []).append(self.time.now)
+
+    def post(self, command):
+        """Queue a command: the board does it when something waits for a reply."""
+        self.sent.append((self.time.now, command))
+        self.posted.append(command)
 
     def execute_all(self, several):
         return [self.execute(command) for command in several]
@@ -114,22 +134,59 @@ def test_single_pulses_do_the_same_each_cells_in_its_order(command):
     assert len(parts) == planned_pulses(command, SHAPE).max()
 
 
-@given(st.lists(st.tuples(pulsing, st.floats(0, 3 * INTERVAL), st.sampled_from(["execute", "post", "all"]))))
-def test_no_cell_is_asked_for_a_pulse_sooner_than_it_may_be(work):
-    for splits in (False, True):
-        link, below, time = paced(splits)
-        for command, idle, how in work:
-            time.now += idle
-            _ = link.execute_all([command]) if how == "all" else getattr(link, how)(command)
-        again = np.full(SHAPE, -np.inf)
-        for when, command in below.sent:
-            planned = planned_pulses(command, SHAPE)
-            pulsed = planned > 0
-            assert (again[pulsed] <= when + 1e-9).all()
-            assert not splits or planned.max() <= 1
-            again[pulsed] = when + planned[pulsed] * INTERVAL
-        if not splits:
-            assert len(below.sent) == len(work)
+@given(
+    st.lists(st.tuples(pulsing, st.floats(0, 3 * INTERVAL), st.sampled_from(["execute", "post", "all"]))),
+    st.floats(0, INTERVAL),
+)
+def test_no_cell_is_pulsed_sooner_than_it_may_be_by_a_board_that_keeps_no_limit(work, lasts):
+    link, below, time = paced(splits=True)
+    below.lasts = lasts
+    for command, idle, how in work:
+        time.now += idle
+        _ = link.execute_all([command]) if how == "all" else getattr(link, how)(command)
+    for times in below.pulsed.values():
+        assert all(gap >= INTERVAL - 1e-9 for gap in np.diff(times))
+    assert all(planned_pulses(command, SHAPE).max() <= 1 for _, command in below.sent)
+
+
+@given(
+    st.lists(st.tuples(pulsing, st.floats(0, 3 * INTERVAL), st.sampled_from(["execute", "post", "all"]))),
+    st.floats(0, INTERVAL),
+)
+def test_a_board_that_paces_is_asked_for_no_more_than_it_may_give(work, lasts):
+    """Unless it may still execute something: then its reply is awaited."""
+    link, below, time = paced(splits=False)
+    below.lasts = lasts
+    again, running = np.full(SHAPE, -np.inf), np.zeros(SHAPE, bool)
+    for command, idle, how in work:
+        time.now += idle
+        pulses, waiting = planned_pulses(command, SHAPE), len(below.posted)
+        _ = link.execute_all([command]) if how == "all" else getattr(link, how)(command)
+        cells, asked = pulses > 0, below.sent[-1][0]
+        early = (again[cells] > asked + 1e-9).any()
+        assert not early or (waiting and not below.posted)
+        if below.posted:
+            again[cells] = asked + pulses[cells] * INTERVAL
+            running |= cells
+        else:  # all that was asked for is over
+            again[cells | running] = time.now + INTERVAL
+            running[:] = False
+    assert [c for _, c in below.sent] == [command for command, _, _ in work]
+
+
+def test_nobody_sleeps_while_a_posted_command_may_still_run():
+    """The link looks after a board in execution only while it waits for a reply."""
+    link, below, time = paced(splits=False)
+    below.lasts = 0.6
+    for cell in ([0], [1]):
+        assert link.post(sparse(cell, cell, [3])) is None
+    assert link.execute(READ)
+    assert not time.slept
+    assert link.post(sparse([0], [0], [1])) is None
+    assert time.slept == [pytest.approx(INTERVAL)]
+    assert link.post(sparse([0], [0], [1])) is not None
+    assert not below.posted
+    assert len(time.slept) == 1
 
 
 @pytest.mark.parametrize("splits", [False, True])
@@ -147,8 +204,8 @@ def test_parts_of_a_whole_are_sent_together_once_all_their_cells_may_be_pulsed()
     link, below, time = paced(splits=False)
     link.execute(sparse([0], [0], [2]))
     link.execute_all([sparse([1], [1], [1]), sparse([0], [0], [1]), READ])
-    assert [when - 100 for when, _ in below.sent] == [0, 2 * INTERVAL, 2 * INTERVAL, 2 * INTERVAL]
-    assert time.slept == [2 * INTERVAL]
+    assert [when - 100 for when, _ in below.sent] == [0, INTERVAL, INTERVAL, INTERVAL]
+    assert time.slept == [INTERVAL]
 
 
 def test_the_reply_of_a_split_command_is_that_of_the_whole():
@@ -181,10 +238,27 @@ def test_a_line_that_fails_leaves_the_whole_command_in_doubt():
     assert [command for command, _ in lost.value.answered] == [first]
 
 
+def test_commands_that_the_line_has_left_in_doubt_stay_so_and_what_was_not_sent_is_not():
+    link, below, _ = paced(splits=True)
+    posted, command = sparse([1], [1], [1]), dense([[3, 0, 0]])
+    gone = LinkClosed("gone", "reconnect")
+    gone.in_doubt = (posted,)
+    below.answers = [gone]
+    with pytest.raises(LinkClosed) as lost:
+        link.execute(command)
+    assert lost.value.in_doubt == (posted,)
+    gone.in_doubt = (posted,)
+    below.answers = [replies.Pulsed(1, 0), gone]
+    with pytest.raises(LinkClosed) as lost:
+        link.execute(command)
+    assert lost.value.in_doubt == (posted, command)
+
+
 def test_what_a_board_does_in_a_loop_of_its_own_is_refused_where_it_keeps_no_limit():
     link, below, _ = paced(splits=True)
-    with pytest.raises(LimitError, match="OUTER pulses cells as fast as test: can"):
-        link.execute(OUTER)
+    for work in (lambda: link.execute(OUTER), lambda: link.execute_all([dense([[1, 0, 0]]), OUTER])):
+        with pytest.raises(LimitError, match="OUTER pulses cells as fast as test: can"):
+            work()
     assert not below.sent
     paced(splits=False)[0].execute(OUTER)
 
@@ -226,13 +300,38 @@ def test_a_narrowed_rate_is_kept_by_the_host_unless_time_is_the_boards_own(lacks
     assert crossbar.pulse_counts().min() > 3
 
 
+@pytest.mark.parametrize("limits", [("pulses", "pulse_rate"), ("pulse_rate", "pulses")])
+@pytest.mark.parametrize("lacks", [Feature.LIMITS, Feature.LIMITS | Feature.COUNTERS])
+def test_a_budget_counts_commands_whole_whichever_of_both_was_narrowed_first(lacks, limits):
+    crossbar = opened(lacks)
+    for limit in limits:
+        crossbar.narrow_limits(**{limit: {"pulses": 5, "pulse_rate": 1e5}[limit]})
+    sets, resets = shapes(crossbar)
+    with pytest.raises(LimitError, match="would get 8 pulses"):
+        crossbar.pulse(np.full(SHAPE, 8), sets, resets)
+    assert not crossbar.pulse_counts().any()
+    crossbar.pulse(np.full(SHAPE, 5), sets, resets)
+    assert (crossbar.pulse_counts() == 5).all()
+
+
+def test_what_a_board_would_do_too_fast_is_done_with_single_pulses():
+    crossbar = opened(Feature.LIMITS)
+    crossbar.narrow_limits(pulse_rate=1e5, pulses=50)
+    sets, resets = shapes(crossbar)
+    crossbar.outer(np.full((1, ROWS), 2), np.ones((1, COLS), int), sets, resets, mode=OuterMode.COUNT)
+    assert (crossbar.pulse_counts() == 2).all()
+    assert not crossbar.has(Feature.WRITE_VERIFY)
+
+
 def test_a_rate_is_kept_once_also_by_a_second_crossbar_on_the_same_link():
     first = opened(Feature.VIRTUAL_TIME)
     first.narrow_limits(pulse_rate=1000.0)
     second = within_budget(first, 100, "--pulse-budget")
-    assert second.link.pace is first.link.pace
+    pace = first.link.pace
+    assert second.link.pace is pace
     second.narrow_limits(pulse_rate=500.0)
-    assert first.link.pace.interval == pytest.approx(1 / 500)
+    assert first.link.pace is second.link.pace is pace
+    assert pace.interval == pytest.approx(1 / 500)
 
 
 def test_a_slower_pace_stays_where_a_faster_one_is_asked_for():
@@ -251,3 +350,14 @@ def test_a_rate_is_rounded_down_and_never_raised():
         with pytest.raises(LimitError, match="a second holds, and limits can only be narrowed"):
             crossbar.narrow_limits(pulse_rate=rate)
     assert crossbar.limits.pulse_rate == found
+    assert crossbar.narrow_limits(pulse_rate=found).pulse_rate == found
+    for rate in (1 / 20, 1 / 33.3):  # codes of ten digits
+        slow = crossbar.narrow_limits(pulse_rate=rate).pulse_rate
+        assert slow <= rate * (1 + 1e-15)
+        assert crossbar.narrow_limits(pulse_rate=slow).pulse_rate == slow
+
+
+def test_a_budget_of_many_pulses_is_kept_to_the_pulse():
+    crossbar = opened(Feature(0))
+    assert crossbar.narrow_limits(pulses=2_000_000_001).pulses == 2_000_000_001
+    assert crossbar.narrow_limits(pulses=2_000_000_000).pulses == 2_000_000_000

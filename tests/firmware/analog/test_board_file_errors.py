@@ -250,6 +250,16 @@ LIMITER = [
     (T, {"limiter.response_time_s": GONE}, "limiter.response_time_s is missing; give it"),
     (T, {"limiter.gate_V": GONE}, "limiter.gate_V is missing; a limiter of kind 'gate' follows from it"),
     (T, {"limiter.series_ohm": 1e4}, "limiter.series_ohm is no key of a limiter of kind 'gate'"),
+    (
+        T,
+        {"limits.pulses_per_cell_per_s": 0.001},
+        "limits.pulses_per_cell_per_s = 0.001 is 4.8e+10 clock ticks from pulse to pulse, 4294967295 at most; give",
+    ),
+    (
+        T,
+        {"limits.compliance_A": 20e-3, "absolute.compliance_A": 30e-3},
+        "limits.compliance_A = 0.02 is above 0.0065534, the highest that a host can be told",
+    ),
     (T, {"limiter.max_current_A": 300e-6}, "limiter.max_current_A = 0.0003 is above limits.compliance_A = 0.0002"),
     (T, {"limiter.response_time_s": 100e-6}, "limiter.response_time_s = 0.0001 is not below a FORM pulse of 0.0001 s"),
     (

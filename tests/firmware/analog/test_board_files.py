@@ -210,6 +210,11 @@ def test_a_dac_that_reaches_nothing_below_0_reads_with_one_sign(tmp_path):
     assert BOARDS[TRANSISTORS.stem].codes.min_read == -192
 
 
+def test_what_a_host_is_told_of_gates_is_not_above_their_limit(tmp_path):
+    board = loaded(TRANSISTORS, {"limits.gate_V": 5.0993}, tmp_path)
+    assert board.codes.board_codes.max_gate == board.codes.max_gate == 3263  # 5.0984 V; 3264 is 5.1 V
+
+
 def test_gates_may_have_a_step_of_their_own(tmp_path):
     board = loaded(TRANSISTORS, {"lines.gate.volts_per_volt": 1.6}, tmp_path)
     level = board.levels(Polarity.SET)[31]
