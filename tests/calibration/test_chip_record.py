@@ -82,6 +82,7 @@ def test_a_twin_begins_where_the_chip_was_left(record):
     assert np.nanmax(np.abs(shown - found.last)) < 8 * found.noise.of(16) + chip.device.highest / 4096
 
 
+@pytest.mark.slow  # up to half a minute and more
 def test_a_twin_measured_again_gives_the_same_figures():
     with Crossbar.open("emulator:?device=neurram&rows=32&cols=32&seed=1") as crossbar:
         first, chip = measured(crossbar, 400)

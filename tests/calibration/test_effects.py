@@ -16,6 +16,7 @@ def measured(probe, **options):
     return calibrate(probe, Plan.of(probe.budget, **options), np.random.default_rng(0), lambda stage: None)
 
 
+@pytest.mark.slow  # up to half a minute and more
 def test_a_full_calibration_finds_every_effect_and_names_it_for_the_twin(bench):
     found = measured(bench("neurram", 24, 24, **EFFECTS).probe()).effects
     emulated = found.emulated()

@@ -27,6 +27,7 @@ def test_where_there_is_nothing_nothing_is_found(bench):
     assert found.row_ohm.error < 0.05
 
 
+@pytest.mark.slow  # up to half a minute and more
 def test_strong_wires_are_found_where_a_straight_line_would_not_do(bench):
     chip = bench("hfox-1t1r", 32, 32, row_ohm=5, col_ohm=1)
     _, found = measured(chip)

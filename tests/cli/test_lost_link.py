@@ -57,6 +57,7 @@ def died(process):
     return err
 
 
+@pytest.mark.slow  # up to half a minute and more
 def test_a_board_that_vanishes_ends_the_run_in_one_line_and_resume_gives_the_bits_of_an_undisturbed_one(
     run, spawn, serve, tmp_path
 ):

@@ -53,7 +53,7 @@ def test_a_run_with_a_record_learns_and_gives_stuck_cells_no_pulse(run, chip, tm
     assert pulsed[used & ~known.stuck].mean() > 0.9
 
 
-@pytest.mark.parametrize("schedule", ["accumulate", "verify"])
+@pytest.mark.parametrize("schedule", ["accumulate", pytest.param("verify", marks=pytest.mark.slow)])
 def test_a_killed_run_resumes_to_the_bits_of_an_uninterrupted_one(run, spawn, chip, tmp_path, schedule):
     arguments = (*TRAIN, "--epochs", "8", "--schedule", schedule)
     killed = spawn(*arguments, "--run", "killed")
