@@ -1,14 +1,14 @@
 """Drive a crossbar array in SI units: limits checked, regions split, saturated readings flagged."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from types import TracebackType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hwctl.crossbar import fallback, snapshot
+from hwctl.crossbar import fallback, loops, snapshot
 from hwctl.crossbar.arguments import (
     averages_log2,
     cell_list,
@@ -18,8 +18,8 @@ from hwctl.crossbar.arguments import (
     shape_pair,
     within,
 )
-from hwctl.crossbar.limits import in_units, narrower_of, narrowing
-from hwctl.crossbar.metered import PulseBudget, beneath
+from hwctl.crossbar.hostcounts import HostCounts
+from hwctl.crossbar.interlocks import Interlocks
 from hwctl.crossbar.port import Port, parts_executed
 from hwctl.crossbar.results import (
     ArrayLimits,
@@ -36,9 +36,8 @@ from hwctl.crossbar.shapes import PulseShapes
 from hwctl.crossbar.trips import trips_of
 from hwctl.devices.outerproduct import event_counts
 from hwctl.devices.planned import planned_pulses
-from hwctl.errors import BoardError, LimitError, LinkError, OverRange, Unsupported
+from hwctl.errors import LimitError, LinkError, OverRange, Unsupported
 from hwctl.links import Link, open_link
-from hwctl.links.paced import keep_pace
 from hwctl.links.watched import Wrap
 from hwctl.protocol import codes, commands, replies
 from hwctl.protocol.codes import Feature, HalfSelect, OuterMode, Polarity, ShapePer
@@ -48,6 +47,10 @@ ALL = slice(None)
 FULL_SCALE = 127 / 128  # largest input over the read voltage: what a signed byte holds
 DUMPED_BYTES = 36  # of a cell: ten words, and what layers of an emulated board remember of it
 MAX_EVENTS = codes.MAX_BATCH  # of one OUTER
+OUTER_MODES = {
+    OuterMode.COUNT: Feature.OUTER_COUNT,
+    OuterMode.COINCIDENCE: Feature.OUTER_COINCIDENCE,
+}
 
 
 class Crossbar:
@@ -59,7 +62,6 @@ class Crossbar:
 
     def __init__(self, link: Link, *, stream_seed: int = 0) -> None:
         """Take an open link and ask the board what it is. stream_seed: 32 bits, of OUTER's bit streams."""
-        self.link = link
         self.noise_index = 0
         """Index of the next conversion; a resumed run puts it back."""
         self.event = 0
@@ -70,11 +72,8 @@ class Crossbar:
         self.rows, self.cols = self.identity.rows, self.identity.cols
         self._shapes = PulseShapes(self.port)
         self._vmm, self._vmm_t = self.has(Feature.VMM), self.has(Feature.VMM_T)
-        # Where a board keeps no counters, the host does.
-        self._outer = self.has(Feature.OUTER_COUNT), self.has(Feature.OUTER_COINCIDENCE)  # by OuterMode
-        self._counted = None if self.has(Feature.COUNTERS) else np.zeros((self.rows, self.cols), np.int64)
-        self._budget: PulseBudget | None = None
-        self._keep_rate()
+        self._counted = None if self.has(Feature.COUNTERS) else HostCounts(self.rows, self.cols)
+        self._interlocks = Interlocks(self.port, self._shapes)
         self.configure_read(min(self.read_voltage, self.limits.read_voltage))
 
     @classmethod
@@ -103,6 +102,11 @@ class Crossbar:
     def close(self) -> None:
         """Leave the board SAFE and release the link."""
         self.link.close()
+
+    @property
+    def link(self) -> Link:
+        """The link to the board, with what this host keeps around it."""
+        return self.port.link
 
     def has(self, feature: Feature) -> bool:
         """Return whether the board itself has a feature."""
@@ -155,7 +159,7 @@ class Crossbar:
     @property
     def limits(self) -> ArrayLimits:
         """Limits that hold, as far as this host knows: those of the board, or what they were narrowed to."""
-        return in_units(self.port.limits.holds, self.identity)
+        return self._interlocks.limits
 
     def narrow_limits(
         self,
@@ -180,35 +184,7 @@ class Crossbar:
         wanted = (
             read_voltage, amplitude, width, form_amplitude, form_width, pulses, gate, form_gate, compliance, pulse_rate,
         )  # fmt: skip
-        holds = narrower_of(self.port.limits.holds, self.port.limits_said())
-        command = narrowing(wanted, holds, self.identity, self.link.url)
-        if self.has(Feature.LIMITS):
-            self._shapes.narrow(narrower_of(holds, self.port.ask(command, replies.Limits)))
-        else:
-            self._shapes.narrow(holds.narrowed(command))
-            self._keep_budget(command.max_pulses)
-        self._keep_rate()
-        return self.limits
-
-    def _keep_budget(self, most: int) -> None:
-        """Count pulses for a board that keeps no budget; most: 0 for as many as before."""
-        if most and self._budget is None:
-            self._budget = PulseBudget(most, self.rows, self.cols)
-            self._budget.spent += self.pulse_counts()
-            self.link = self.port.link = self._budget.metered(self.link)
-        elif most and self._budget is not None:
-            self._budget.most = most
-
-    def _keep_rate(self) -> None:
-        """Ask for no more pulses a second than may be, but of a board that lets its own time pass."""
-        least, keeps = self.port.limits.holds.min_interval, self.has(Feature.LIMITS)
-        if least and not (keeps and self.has(Feature.VIRTUAL_TIME)):
-            interval, shape = least * self.identity.seconds_per_code, (self.rows, self.cols)
-            self.link = beneath(self.link, lambda link: keep_pace(link, interval, shape, splits=not keeps))
-            self.port.link = self.link
-        if least and not keeps:  # what it does in loops of its own, it does too fast
-            self.port.do_without(Feature.OUTER_COUNT | Feature.OUTER_COINCIDENCE | Feature.WRITE_VERIFY)
-            self._outer = False, False
+        return self._interlocks.narrow(wanted, self.pulse_counts)
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -351,23 +327,9 @@ class Crossbar:
                 done.append(self.port.ask(command, replies.Pulsed, parts_executed(number, len(parts))))
         return _sum_of(done)
 
-    @contextmanager
-    def _counting(self, command: commands.Command) -> Iterator[None]:
-        """Where the host counts, count pulses before they are sent: what is not refused may have been executed."""
-        planned = None if self._counted is None else planned_pulses(command, (self.rows, self.cols))
-        if self._counted is None or planned is None:
-            yield
-            return
-        self._counted += planned
-        try:
-            yield
-        except LimitError:  # it was not sent
-            self._counted -= planned
-            raise
-        except BoardError as error:
-            if not error.aborted:
-                self._counted -= planned
-            raise
+    def _counting(self, command: commands.Command) -> AbstractContextManager[None]:
+        """Return within what a command is sent, so that the host counts its pulses where the board does not."""
+        return nullcontext() if self._counted is None else self._counted.counting(command)
 
     def pulse_cells(
         self, rows: ArrayLike, cols: ArrayLike, counts: ArrayLike, set_shape: PulseShape, reset_shape: PulseShape
@@ -385,11 +347,8 @@ class Crossbar:
             for i, end in ((i, i + largest) for i in range(0, wanted.size, largest))
         ]
         for part in parts:  # what the reply counts is known beforehand: nobody waits for it
-            if self._counted is None:
+            with self._counting(part):
                 self.port.post(part, replies.Pulsed)
-            else:
-                with self._counting(part):
-                    self.port.post(part, replies.Pulsed)
         sizes = np.abs(wanted.astype(np.int64))
         ups = int(sizes[wanted > 0].sum())
         return ups, int(sizes.sum()) - ups
@@ -443,7 +402,7 @@ class Crossbar:
             region, x_codes, d_codes, mode, slots, self.stream_seed, event, sets.number, resets.number
         )
         self.port.allow(command)
-        on_board = self._outer[mode] and self._counted is None
+        on_board = self.has(OUTER_MODES[mode]) and self._counted is None
         if on_board and count <= MAX_EVENTS and count * event_bytes <= self.port.room:
             if mode == OuterMode.COUNT or not 1 <= slots <= codes.MAX_SLOTS:
                 command.check()  # of all that it looks at, the vectors have been checked
@@ -516,15 +475,7 @@ class Crossbar:
         self._take((attempts + 1) * averages)
         if not self.has(Feature.WRITE_VERIFY) or self._counted is not None:
             return fallback.write_verify(self, command)
-        done = np.zeros((5, *region.shape), np.int64)
-        for part in self.port.parts(region, bytes_per_cell=9):
-            place = within(part, region)
-            of_part = replace(command, region=part, targets=np.ascontiguousarray(command.targets[place]))
-            reply = self.port.ask(of_part, replies.Verified)
-            done[:, place[0], place[1]] = (
-                reply.reached, reply.readings, reply.set_pulses, reply.reset_pulses, reply.reads,
-            )  # fmt: skip
-        return VerifyResult(done[0].astype(np.bool_), self.units.conductances(done[1]), done[2], done[3], done[4])
+        return loops.write_verify(self.port, command)
 
     def form(
         self,
@@ -548,16 +499,7 @@ class Crossbar:
         command = commands.Form(region, ramp_of(shapes), attempts, code, log2, self.noise_index)
         command.check()
         self._take((attempts + 1) * averages)
-        done = np.zeros((3, *region.shape), np.int64)
-        for part in self.port.parts(region, bytes_per_cell=5):
-            of_part = replace(command, region=part)
-            with self._counting(of_part):
-                reply = self.port.ask(of_part, replies.Formed)
-            if self._counted is not None:  # what it was allowed and did not need
-                self._counted[part.row0 : part.row1, part.col0 : part.col1] -= attempts - reply.pulses.astype(np.int64)
-            place = within(part, region)
-            done[:, place[0], place[1]] = reply.formed, reply.readings, reply.pulses
-        return FormResult(done[0].astype(np.bool_), self.units.conductances(done[1]), done[2])
+        return loops.form(self.port, command, self._counted)
 
     # -- state ---------------------------------------------------------------------------------------------------
 
@@ -574,7 +516,7 @@ class Crossbar:
         """Return the lifetime pulse counts (rows, cols); since opening, where the board keeps none."""
         region = self.region(rows, cols)
         if self._counted is not None:
-            return self._counted[region.row0 : region.row1, region.col0 : region.col1].copy()
+            return self._counted.of(region)
         found = np.empty(region.shape, np.int64)
         for part in self.port.parts(region, bytes_per_cell=4):
             found[within(part, region)] = self.port.ask(commands.Counters(part), replies.Counts).counts
@@ -588,7 +530,7 @@ class Crossbar:
         if wanted.shape != region.shape or not whole:
             raise LimitError(f"counts {wanted.dtype} {wanted.shape}; give whole numbers of 32 bits {region.shape}")
         if self._counted is not None:
-            self._counted[region.row0 : region.row1, region.col0 : region.col1] = wanted
+            self._counted.load(region, wanted)
             return
         for part in self.port.parts(region, bytes_per_cell=4):
             of_part = np.ascontiguousarray(wanted[within(part, region)], np.uint32)
