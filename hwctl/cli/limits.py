@@ -91,4 +91,6 @@ def _table(target: str, columns: list[dict[str, Any]], missing: str) -> Table:
 
 
 def _text(value: float, unit: str) -> str:
-    return quantity(value, unit) if unit in ("V", "s", "A") else f"{value:,.6g}"
+    if unit in ("V", "s", "A"):
+        return quantity(value, unit)
+    return f"{value:,.6g}" if value < 1e6 else f"{value:,.0f}"

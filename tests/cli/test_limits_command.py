@@ -37,9 +37,11 @@ def test_a_board_that_keeps_no_limits_says_so_and_takes_none(run):
 
 def test_narrowed_limits_hold_for_the_next_host(run, served):
     url, _ = served(BOARD, "--tcp", "0")
-    code, output, err = run("limits", "--target", url, "--amplitude", "2", "--pulse-rate", "1000", "--pulses", "500")
+    code, output, err = run(
+        "limits", "--target", url, "--amplitude", "2", "--pulse-rate", "1000", "--pulses", "5000000"
+    )
     assert code == 0, err
-    for name, *texts in (("amplitude", "2 V", "2.5 V"), ("pulse rate", "1,000", "no limit"), ("pulses", "500")):
+    for name, *texts in (("amplitude", "2 V", "2.5 V"), ("pulse rate", "1,000", "no limit"), ("pulses", "5,000,000")):
         assert any(name in line and all(text in line for text in texts) for line in output.splitlines()), output
     holds = found(run, "--target", url, "--gate", "4.5")
     assert holds["narrowed"] == ["gate"]
