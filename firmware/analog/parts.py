@@ -171,6 +171,13 @@ SWITCHES: Mapping[str, SwitchPart] = MappingProxyType(
             "74HC595; 74HCT595 data sheet Rev. 9",
             ("20 MHz at 4.5 V over temperature: 100 MHz is typical there", "its outputs are undefined at power-up"),
         ),
-        "pins": SwitchPart("pins", "", (), outputs=1, propagation=0.0, shifted=False),
+        "pins": SwitchPart(
+            "pins",
+            "data sheet of the FPGA that [fpga] names",
+            ("levels of [fpga].standard open and close the switches",),
+            outputs=1,
+            propagation=0.0,
+            shifted=False,
+        ),
     }
 )
