@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwctl.crossbar import Crossbar
+from hwctl.crossbar.metered import PulseBudget
 from hwctl.crossbar.pulsebudget import within_budget
 from hwctl.devices import presets
 from hwctl.devices.chip import fabricate
@@ -298,6 +299,18 @@ def test_a_narrowed_rate_is_kept_by_the_host_unless_time_is_the_boards_own(lacks
         crossbar.pulse(np.full(SHAPE, 3), sets, resets)
     crossbar.pulse(-np.ones(SHAPE, int), sets, resets)
     assert crossbar.pulse_counts().min() > 3
+
+
+def test_a_budget_gets_back_what_a_paced_link_refuses_to_send():
+    link, *_ = paced(splits=True)
+    budget = PulseBudget(5, *SHAPE)
+    metered = budget.metered(link)
+    for work in (lambda: metered.execute(OUTER), lambda: metered.post(OUTER), lambda: metered.execute_all([OUTER])):
+        with pytest.raises(LimitError, match="OUTER pulses cells as fast"):
+            work()
+    assert not budget.spent.any()
+    metered.execute(dense([[5, 0, 0]]))
+    assert budget.spent.max() == 5
 
 
 @pytest.mark.parametrize("limits", [("pulses", "pulse_rate"), ("pulse_rate", "pulses")])
