@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwctl.errors import LimitError, LinkClosed, LinkError
+from hwctl.links.link import in_order
 from hwctl.protocol import codes, commands, replies
 from hwctl.protocol.codes import HalfSelect, Polarity, Refusal
 from hwctl.protocol.commands import Command
@@ -136,16 +137,7 @@ class InstrumentLink(ABC):
 
     def execute_all(self, commands: Sequence[Command]) -> list[Reply]:
         """Execute commands in order, up to the first that is refused, and return the replies."""
-        done: list[Reply] = []
-        for command in commands:
-            try:
-                done.append(self.execute(command))
-            except LinkError as lost:
-                lost.answered = tuple(zip(commands, done, strict=False))
-                raise
-            if isinstance(done[-1], Refused):
-                break
-        return done
+        return in_order(self.execute, commands)
 
     def post(self, command: Command) -> Reply:
         """Execute a command and return the reply."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from hwctl.errors import BoardError, ProtocolError
+from hwctl.errors import BoardError, LinkError, ProtocolError
 from hwctl.protocol.codes import PROTOCOL_VERSION, Refusal
 from hwctl.protocol.commands import Command
 from hwctl.protocol.replies import Refused, Reply
@@ -52,10 +52,17 @@ def check_posted(url: str, name: str, reply: Reply) -> None:
 
 
 def in_order(execute: Callable[[Command], Reply], commands: Sequence[Command]) -> list[Reply]:
-    """Execute commands one after the other, up to the first that is refused, and return the replies."""
+    """Execute commands one after the other, up to the first that is refused, and return the replies.
+
+    A LinkError holds those that were answered before it.
+    """
     done: list[Reply] = []
     for command in commands:
-        done.append(execute(command))
+        try:
+            done.append(execute(command))
+        except LinkError as lost:
+            lost.answered = tuple(zip(commands, done, strict=False))
+            raise
         if isinstance(done[-1], Refused):
             break
     return done

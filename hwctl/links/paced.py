@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hwctl.devices.planned import planned_pulses
 from hwctl.errors import LimitError, LinkError
-from hwctl.links.link import Link
+from hwctl.links.link import Link, in_order
 from hwctl.protocol import commands
 from hwctl.protocol.codes import Refusal
 from hwctl.protocol.commands import Command
@@ -105,16 +105,7 @@ class PacedLink:
         for command, pulses in zip(commands, planned, strict=True):
             if pulses.max() > 1:
                 single_pulses(command, self.url)  # none is sent where one cannot be
-        done: list[Reply] = []
-        for command in commands:
-            try:
-                done.append(self.execute(command))
-            except LinkError as lost:
-                lost.answered = tuple(zip(commands, done, strict=False))
-                raise
-            if isinstance(done[-1], Refused):
-                break
-        return done
+        return in_order(self.execute, commands)
 
     def post(self, command: Command) -> Reply | None:
         """Send a command, without waiting for its reply unless the board is asked for more than the pace allows."""

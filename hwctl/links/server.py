@@ -34,9 +34,7 @@ class BoardServer:
         self._aborted = encode_reply(Refused(Refusal.ABORTED, "aborted by SAFE before it began"))
         self._board: Identity | None = None  # what the link said; None: not asked yet
         self._layered = False
-        self._limited = (
-            False  # pulses of cells are limited, in all or in time: slices of a command would change what happens
-        )
+        self._limited = False  # pulses of cells are, in all or in time: slices would change what happens
         self._number = 0  # of the command whose slices are left
         self._left: deque[Slice] = deque()
         self._done: list[Reply] = []

@@ -111,6 +111,18 @@ pulsing = st.one_of(
 )
 
 
+ASKED = given(
+    st.lists(st.tuples(pulsing, st.floats(0, 3 * INTERVAL), st.sampled_from(["execute", "post", "all"]))),
+    st.floats(0, INTERVAL),
+)
+"""Commands, the s before each and how it is sent; and s that a pulse lasts."""
+
+
+def asked_for(link, command, how):
+    """Send a command in one of the ways of ASKED."""
+    _ = link.execute_all([command]) if how == "all" else getattr(link, how)(command)
+
+
 def order(command):
     """Signs of the pulses of each cell in their order."""
     found = {}
@@ -135,25 +147,19 @@ def test_single_pulses_do_the_same_each_cells_in_its_order(command):
     assert len(parts) == planned_pulses(command, SHAPE).max()
 
 
-@given(
-    st.lists(st.tuples(pulsing, st.floats(0, 3 * INTERVAL), st.sampled_from(["execute", "post", "all"]))),
-    st.floats(0, INTERVAL),
-)
+@ASKED
 def test_no_cell_is_pulsed_sooner_than_it_may_be_by_a_board_that_keeps_no_limit(work, lasts):
     link, below, time = paced(splits=True)
     below.lasts = lasts
     for command, idle, how in work:
         time.now += idle
-        _ = link.execute_all([command]) if how == "all" else getattr(link, how)(command)
+        asked_for(link, command, how)
     for times in below.pulsed.values():
         assert all(gap >= INTERVAL - 1e-9 for gap in np.diff(times))
     assert all(planned_pulses(command, SHAPE).max() <= 1 for _, command in below.sent)
 
 
-@given(
-    st.lists(st.tuples(pulsing, st.floats(0, 3 * INTERVAL), st.sampled_from(["execute", "post", "all"]))),
-    st.floats(0, INTERVAL),
-)
+@ASKED
 def test_a_board_that_paces_is_asked_for_no_more_than_it_may_give(work, lasts):
     """Unless it may still execute something: then its reply is awaited."""
     link, below, time = paced(splits=False)
@@ -162,7 +168,7 @@ def test_a_board_that_paces_is_asked_for_no_more_than_it_may_give(work, lasts):
     for command, idle, how in work:
         time.now += idle
         pulses, waiting = planned_pulses(command, SHAPE), len(below.posted)
-        _ = link.execute_all([command]) if how == "all" else getattr(link, how)(command)
+        asked_for(link, command, how)
         cells, asked = pulses > 0, below.sent[-1][0]
         early = (again[cells] > asked + 1e-9).any()
         assert not early or (waiting and not below.posted)
