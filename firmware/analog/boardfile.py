@@ -170,6 +170,11 @@ class BoardFile:
         before = self.switch_pins[: self.switch_pins.index(chain)]
         return sum(other.outputs for other in before)
 
+    @property
+    def pins_at_rest(self) -> int:
+        """All of these pins at rest, the first one in bit 0."""
+        return sum(self.rest_pattern(chain.name) << self.first_pin(chain) for chain in self.switch_pins)
+
     def rest_pattern(self, chain: str) -> int:
         """Return the outputs of a chain at rest, output n in bit n: drives and TIAs open, lines grounded."""
         found = self.chains[chain]

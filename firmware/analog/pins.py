@@ -20,8 +20,7 @@ def pins_of(board: BoardFile) -> Mapping[str, Member]:
     chains = max(len(board.registers), 1)
     answers = {"dac_sdo": In(len(board.dacs))} if board.readback else {}
     on_pins = sum(chain.outputs for chain in board.switch_pins)
-    rest = sum(board.rest_pattern(chain.name) << board.first_pin(chain) for chain in board.switch_pins)
-    switches = {"switch_pins": Out(on_pins, init=rest)} if on_pins else {}
+    switches = {"switch_pins": Out(on_pins, init=board.pins_at_rest)} if on_pins else {}
     return {
         "dac_sclk": Out(1),
         "dac_sdi": Out(1),

@@ -56,7 +56,7 @@ class PhysicalBoard:
         self.clock = 0
         self._enables = self._range = 0
         self._first_pins = {chain.name: board.first_pin(chain) for chain in board.switch_pins}
-        self._pins = sum(board.rest_pattern(name) << first for name, first in self._first_pins.items())
+        self._pins = board.pins_at_rest
         self._since: dict[tuple[int, int], tuple[float, float, int]] = {}
         self._columns = {(line.adc.part, line.adc.number): line.index for line in board.cols if line.adc is not None}
         self._numbers = {name: n for n, name in enumerate(self.chains)}
