@@ -10,23 +10,20 @@ from hwctl.cli.output import DEFAULT_TARGET, Json, Target, quantity, write_json
 from hwctl.cli.watch import Record, watching
 from hwctl.errors import BadInput
 
-UNITS = {
-    "read_voltage": "V", "amplitude": "V", "width": "s", "form_amplitude": "V", "form_width": "s", "pulses": "",
-    "gate": "V", "form_gate": "V", "compliance": "A", "pulse_rate": "/s",
-}  # fmt: skip
-OF_THIS_PROCESS = ("emulator", "sim", "replay")
 MEANINGS = {
-    "read_voltage": "across a cell that is read",
-    "amplitude": "of a SET or RESET pulse",
-    "width": "of a SET or RESET pulse",
-    "form_amplitude": "of a FORM pulse",
-    "form_width": "of a FORM pulse",
-    "pulses": "of a cell in all",
-    "gate": "in a SET or RESET pulse",
-    "form_gate": "in a FORM pulse",
-    "compliance": "of a cell that forms",
-    "pulse_rate": "of a cell in a second",
+    "read_voltage": ("V", "across a cell that is read"),
+    "amplitude": ("V", "of a SET or RESET pulse"),
+    "width": ("s", "of a SET or RESET pulse"),
+    "form_amplitude": ("V", "of a FORM pulse"),
+    "form_width": ("s", "of a FORM pulse"),
+    "pulses": ("", "of a cell in all"),
+    "gate": ("V", "in a SET or RESET pulse"),
+    "form_gate": ("V", "in a FORM pulse"),
+    "compliance": ("A", "of a cell that forms"),
+    "pulse_rate": ("", "of a cell in a second"),
 }
+"""Unit, or none for a number, and meaning of each limit."""
+OF_THIS_PROCESS = ("emulator", "sim", "replay")
 
 
 def _option(name: str, metavar: str, text: str) -> Any:
@@ -84,13 +81,13 @@ def _table(target: str, columns: list[dict[str, Any]], missing: str) -> Table:
     for title, _ in zip(("at most", "before"), columns, strict=False):
         table.add_column(title, justify="right")
     table.add_column("")
-    for name, unit in UNITS.items():
+    for name, (unit, meaning) in MEANINGS.items():
         values = [missing if column[name] is None else _text(column[name], unit) for column in columns]
-        table.add_row(name.replace("_", " "), *values, MEANINGS[name])
+        table.add_row(name.replace("_", " "), *values, meaning)
     return table
 
 
 def _text(value: float, unit: str) -> str:
-    if unit in ("V", "s", "A"):
+    if unit:
         return quantity(value, unit)
     return f"{value:,.6g}" if value < 1e6 else f"{value:,.0f}"

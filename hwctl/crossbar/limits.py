@@ -68,33 +68,30 @@ def narrowing(wanted: Sequence[float | None], holds: Limits, identity: Identity,
     Raises LimitError, also on NaN, where one is wider than what holds or below one code.
     """
     found = []
-    for name, value, highest, scale in zip(FIELDS, wanted, holds.codes.values(), _scales(identity), strict=True):
-        if name == "pulse_rate":
-            found.append(_interval(value, holds.min_interval, identity.seconds_per_code, url))
-            continue
-        code = -1.0 if value is None else value / scale
-        if value is not None and not 1 <= _whole(code, math.floor) <= highest:
-            has = f"{highest * scale:.6g} holds" if highest else "it has none"
-            raise LimitError(
-                f"{name} {value:.6g}; of {url}, {has}, and limits can only be narrowed"
-                + (f": give {scale:.6g} to {highest * scale:.6g}" if highest else "")
-            )
-        found.append(0 if value is None else _whole(code, math.floor))
+    for name, value, held, scale in zip(FIELDS, wanted, holds.codes.values(), _scales(identity), strict=True):
+        if value is None:
+            found.append(0)
+        elif name == "pulse_rate":
+            found.append(_least(value, held, scale, url))
+        else:
+            found.append(_most(name, value, held, scale, url))
     return commands.ConfigureLimits(*found)
 
 
-def _whole(code: float, to: Callable[[float], int]) -> int:
-    """Return a code as an integer: the nearest where rounding of floats alone parts them; 0 for what is none."""
-    if not abs(code) < 1e15:  # NaN too
-        return 0
-    nearest = round(code)
-    return nearest if abs(code - nearest) < 1e-6 + 1e-14 * abs(code) else to(code)
+def _most(name: str, value: float, highest: int, scale: float, url: str) -> int:
+    """Return a limit as a code; highest: that of the one that holds."""
+    code = _whole(value / scale, math.floor)
+    if not 1 <= code <= highest:
+        has = f"{highest * scale:.6g} holds" if highest else "it has none"
+        raise LimitError(
+            f"{name} {value:.6g}; of {url}, {has}, and limits can only be narrowed"
+            + (f": give {scale:.6g} to {highest * scale:.6g}" if highest else "")
+        )
+    return code
 
 
-def _interval(rate: float | None, holds: int, seconds: float, url: str) -> int:
+def _least(rate: float, holds: int, seconds: float, url: str) -> int:
     """Return the time code between pulses of a cell at a rate in pulses a second."""
-    if rate is None:
-        return 0
     code = _whole(1 / (rate * seconds), math.ceil) if rate > 0 else 0
     if not max(holds, 1) <= code <= UNBOUNDED:
         fastest = 1 / (max(holds, 1) * seconds)
@@ -103,6 +100,14 @@ def _interval(rate: float | None, holds: int, seconds: float, url: str) -> int:
             f"{1 / (UNBOUNDED * seconds):.3g} to {fastest:.6g}"
         )
     return code
+
+
+def _whole(code: float, to: Callable[[float], int]) -> int:
+    """Return a code as an integer: the nearest where rounding of floats alone parts them; 0 for what is none."""
+    if not abs(code) < 1e15:  # NaN too
+        return 0
+    nearest = round(code)
+    return nearest if abs(code - nearest) < 1e-6 + 1e-14 * abs(code) else to(code)
 
 
 def _scales(identity: Identity) -> tuple[float, ...]:
