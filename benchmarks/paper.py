@@ -4,6 +4,7 @@
 
     python -m benchmarks.paper --tasks wbc --devices linear,reram-es        # goes on where it was cut off
     python -m benchmarks.paper --page docs/results.md                       # the page of what is in the results file
+    python -m benchmarks.paper --tasks wbc --devices ecram,pcm --methods sgd,momentum+weight
 """
 
 import argparse
@@ -16,7 +17,7 @@ from hwctl.sweeps.results import Results
 DEVICES = ("linear", "reram-es")
 SIZES = {"iris": (16, 2, 20), "wine": (8, 2, 20), "mnist": (4, 1, 5)}
 """Trials of each method, tuning seeds and reported seeds, where they are not USUAL: a run of MNIST takes long."""
-USUAL = (16, 3, 20)
+USUAL = (16, 4, 40)
 TITLE = "Momentum and adaptive rates on memristive devices"
 ABOUT = """\
 What the abstract of Yan et al., Neural Networks 128 (2020) 142, claims of its circuit, measured on emulated arrays:
@@ -59,21 +60,32 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--trials", type=int, help=f"of each method; default {USUAL[0]}, but {SIZES}")
     parser.add_argument("--tuning-seeds", type=int, help=f"default {USUAL[1]}")
     parser.add_argument("--seeds", type=int, help=f"reported; default {USUAL[2]}")
+    parser.add_argument("--methods", help=f"the first is what others are compared with; default {','.join(METHODS)}")
     arguments(parser, "paper.jsonl")
     options = parser.parse_args(given)
+    names = options.methods.split(",") if options.methods else list(METHODS)
+    if unknown := [name for name in names if name not in METHODS]:
+        parser.error(f"no method {', '.join(unknown)}; known: {', '.join(METHODS)}")
+    methods = {name: METHODS[name] for name in names}
     sizes = options.trials, options.tuning_seeds, options.seeds
     studies = [
-        Study(METHODS, task, device, *(own or usual for own, usual in zip(sizes, SIZES.get(task, USUAL), strict=True)))
+        Study(methods, task, device, *(own or usual for own, usual in zip(sizes, SIZES.get(task, USUAL), strict=True)))
         for task in options.tasks.split(",")
         for device in options.devices.split(",")
     ]
     results = Results(options.results)
     if options.page:
-        command = f"python -m benchmarks.paper --tasks {options.tasks} --devices {options.devices}"
-        write(options.page, Page(TITLE, ABOUT, command), studies, results)
+        write(options.page, Page(TITLE, ABOUT, _command(options)), studies, results)
         return
     for one in studies:
         run(one, results, options.workers, options.scheduler)
+
+
+def _command(options: argparse.Namespace) -> str:
+    """Return the command that makes these results."""
+    given = {name: getattr(options, name) for name in ("methods", "trials", "tuning_seeds", "seeds")}
+    own = "".join(f" --{name.replace('_', '-')} {value}" for name, value in given.items() if value is not None)
+    return f"python -m benchmarks.paper --tasks {options.tasks} --devices {options.devices}{own}"
 
 
 if __name__ == "__main__":

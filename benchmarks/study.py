@@ -4,7 +4,7 @@ Every method gets the same number of trials, a Latin hypercube over its own decl
 run (EPOCHS: the rate falls linearly over it), each on the same tuning seeds; reported seeds are others. A seed draws
 split, chip, first weights and sample order, so that runs are paired. The target is fixed before the methods are
 compared: the validation loss that the median run of the first method, tuned for loss, ends with, on seeds of its own.
-Reached it is where the mean over half an epoch of evaluations is as low: one reading of a noisy array may be luck. Each
+Reached it is where the mean of readings around it (WINDOW) is as low: one reading of a noisy array may be luck. Each
 method is then taken with the trial that was soonest at the target, with the one of least final loss, and with the one
 that was at the target with the fewest pulses. Runs that never reach it are censored. The test part is read once, after
 the last epoch.
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from hwctl.sweeps import workers
 from hwctl.sweeps.point import Point, measure
@@ -27,9 +28,11 @@ from hwctl.training.config import TrainConfig
 TUNING, TARGET, REPORTED = 1000, 2000, 0  # first seed of each kind
 TARGET_SEEDS = 10
 AIMS = ("speed", "loss", "pulses")
-EVALUATIONS = {"iris": 4, "wine": 4, "wbc": 10, "mnist": 6}  # an epoch
+EVALUATIONS = {"iris": 10, "wine": 10, "wbc": 100, "mnist": 30}  # an epoch
+WINDOW = {"iris": 5, "wine": 5, "wbc": 10, "mnist": 3}
+"""Readings that a mean is of: 40 to 50 samples, or a tenth of an epoch of MNIST."""
 VALIDATION = {"iris": 0.25, "wine": 0.25, "wbc": 0.25, "mnist": 0.1}  # of the training rows
-EPOCHS = {"iris": (10.0, 40.0), "wine": (8.0, 30.0), "wbc": (3.0, 12.0), "mnist": (1.0, 2.0)}  # tuned as well
+EPOCHS = {"iris": (10.0, 40.0), "wine": (8.0, 30.0), "wbc": (2.0, 8.0), "mnist": (1.0, 2.0)}  # tuned as well
 RATES = {"mnist": 10.0}  # of the mean gradient of 50 samples
 Ranges = Mapping[str, tuple[float, float]]
 
@@ -174,13 +177,13 @@ def final_loss(run: Mapping[str, Any]) -> float:
 
 def epochs_to(run: Mapping[str, Any], target: float, clock: str = "epochs") -> float:
     """Return when a run first is at the target: in epochs, pulses or array_seconds; infinite where it never is."""
-    window = EVALUATIONS[run["task"]] // 2
-    return time_to(trailing_mean(run["trace"]["validation_loss"], window), target, run["trace"][clock][window - 1 :])
+    window, trace = WINDOW[run["task"]], run["trace"]
+    return time_to(moving_mean(trace["validation_loss"], window), target, moving_mean(trace[clock], window))
 
 
-def trailing_mean(losses: Sequence[float], window: int) -> list[float]:
-    """Return the mean over each loss and those before it, `window` of them in all; the first ones have no mean."""
-    means: list[float] = np.convolve(losses, np.full(window, 1 / window), "valid").tolist()
+def moving_mean(values: Sequence[float], window: int) -> list[float]:
+    """Return the mean of every `window` values that follow one another. Raises ValueError where there are fewer."""
+    means: list[float] = sliding_window_view(values, window).mean(axis=1).tolist()
     return means
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 
-from benchmarks.study import EVALUATIONS, trailing_mean
+from benchmarks.study import WINDOW, moving_mean
 from hwctl.sweeps.statistics import Interval
 
 matplotlib.use("Agg")
@@ -18,11 +18,11 @@ def losses(path: Path, runs: Mapping[str, Sequence[Mapping[str, Any]]], target: 
     """Draw validation losses of methods against epochs and pulses: medians and quartiles of their runs."""
     figure, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained", sharey=True)
     for says, of_method in runs.items():
-        window = EVALUATIONS[of_method[0]["task"]] // 2
-        found = np.array([trailing_mean(run["trace"]["validation_loss"], window) for run in of_method])
+        window = WINDOW[of_method[0]["task"]]
+        found = np.array([moving_mean(run["trace"]["validation_loss"], window) for run in of_method])
         low, middle, high = np.percentile(found, [25, 50, 75], axis=0)
         for axis, clock in zip(axes, ("epochs", "pulses"), strict=True):
-            at = np.median([run["trace"][clock][window - 1 :] for run in of_method], axis=0)
+            at = np.median([moving_mean(run["trace"][clock], window) for run in of_method], axis=0)
             (line,) = axis.plot(at, middle, label=says, linewidth=1.2)
             axis.fill_between(at, low, high, alpha=0.08, color=line.get_color(), linewidth=0)
     for axis, label in zip(axes, ("Epochs", "Pulses"), strict=True):
@@ -31,7 +31,7 @@ def losses(path: Path, runs: Mapping[str, Sequence[Mapping[str, Any]]], target: 
         axis.set_xscale("log")
         axis.set_yscale("log")
         axis.grid(visible=True, alpha=0.3)
-    axes[0].set_ylabel("Validation loss, mean over half an epoch\n(median and quartiles of the runs)")
+    axes[0].set_ylabel("Validation loss, moving mean\n(median and quartiles of the runs)")
     axes[0].legend(fontsize=7)
     save(figure, path)
 

@@ -5,7 +5,9 @@ import pytest
 
 from benchmarks import paper, study
 
-SMALL = ["--tasks", "iris", "--devices", "linear", "--trials", "2", "--tuning-seeds", "1", "--seeds", "3"]
+METHODS = "sgd,momentum,momentum+weight"
+SMALL = ["--tasks", "iris", "--devices", "linear", "--trials", "2", "--tuning-seeds", "1", "--seeds", "3",
+         "--methods", METHODS]  # fmt: skip
 
 
 def test_every_method_gets_as_many_trials_all_over_its_ranges():
@@ -42,12 +44,24 @@ def test_a_small_study_runs_goes_on_and_writes_its_page(tmp_path, monkeypatch, c
     text = (tmp_path / "results.md").read_text()
     assert "## iris on linear" in text
     assert text.count("| momentum + a rate per weight |") == 9
+    command = f"--tasks iris --devices linear --methods {METHODS} --trials 2 --tuning-seeds 1 --seeds 3 --page"
+    assert command in text
     assert (tmp_path / "images" / "results-speed.png").stat().st_size > 10_000
     assert (tmp_path / "images" / "results-iris-linear-speed.png").stat().st_size > 10_000
 
 
-def test_the_target_is_reached_by_a_mean_and_not_by_one_lucky_reading():
-    assert study.trailing_mean([4.0, 2.0, 0.0, 2.0], 2) == [3.0, 1.0, 1.0]
+def test_the_target_is_reached_by_a_mean_and_not_by_one_lucky_reading(monkeypatch):
+    monkeypatch.setitem(study.WINDOW, "iris", 2)
+    assert study.moving_mean([4.0, 2.0, 0.0, 2.0], 2) == [3.0, 1.0, 1.0]
     run = {"task": "iris", "trace": {"validation_loss": [4.0, 0.5, 4.0, 1.0, 1.0], "epochs": [1, 2, 3, 4, 5]}}
-    assert study.epochs_to(run, 1.0) == 5.0
+    assert study.epochs_to(run, 1.0) == 4.5
     assert study.epochs_to(run, 0.9) == np.inf
+
+
+def test_unknown_methods_and_studies_that_were_not_run_are_named(tmp_path, capsys):
+    results = ["--results", str(tmp_path / "none.jsonl")]
+    with pytest.raises(SystemExit):
+        paper.main(["--methods", "sgd,newton", *results])
+    assert "no method newton; known: sgd, momentum" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="no study is complete: wbc on pcm"):
+        paper.main(["--tasks", "wbc", "--devices", "pcm", *results, "--page", str(tmp_path / "p.md")])
