@@ -17,7 +17,7 @@ from hwctl.sweeps.results import Results
 DEVICES = ("linear", "reram-es")
 SIZES = {"iris": (16, 2, 20), "wine": (8, 2, 20), "mnist": (4, 1, 5)}
 """Trials of each method, tuning seeds and reported seeds, where they are not USUAL: a run of MNIST takes long."""
-USUAL = (16, 4, 40)
+USUAL = (16, 8, 40)
 TITLE = "Momentum and adaptive rates on memristive devices"
 ABOUT = """\
 What the abstract of Yan et al., Neural Networks 128 (2020) 142, claims of its circuit, measured on emulated arrays:
