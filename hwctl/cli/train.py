@@ -57,7 +57,13 @@ def train(
     momentum: Annotated[float, typer.Option(help="Decay of the momentum.")] = 0.9,
     decay: Annotated[float, typer.Option(help="Decay of the mean square gradient.")] = 0.999,
     schedule: Annotated[str, typer.Option(help=f"{SCHEDULES}.")] = "accumulate",
-    fire_threshold: Annotated[float, typer.Option(help="Pulses due before 'accumulate' touches a weight.")] = 10.0,
+    fire_threshold: Annotated[
+        float | None,
+        typer.Option(
+            help="Pulses due before 'accumulate' touches a weight.",
+            show_default="10, or what a tenth of the range takes",
+        ),
+    ] = None,
     replay: Annotated[int, typer.Option(help="Past updates that 'outer' sends again, for momentum.")] = 8,
     replay_draws: Annotated[
         float, typer.Option(help="Events of a layer that 'outer' sends an update on average, drawn by size; 0: all.")

@@ -38,8 +38,9 @@ class TrainConfig:
     momentum: float = 0.9
     decay: float = 0.999
     schedule: str = "accumulate"
-    fire_threshold: float = 10.0
-    """Pulse quanta that are due before schedule `accumulate` touches a weight."""
+    fire_threshold: float | None = None
+    """Pulse quanta that are due before schedule `accumulate` touches a weight; None: 10, but fewer on a device where
+    that is more than a tenth of a cell's range, and at least 1."""
     replay: int = 8
     """Updates that schedule `outer` sends again with momentum: what is older weighs momentum**replay and less."""
     replay_draws: float = 0.0

@@ -5,9 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from hwctl.devices.steps import StepModel
 from hwctl.training.schedules.base import Dense
 
 Floats = NDArray[np.float64]
+
+FIRE_QUANTA = 10.0  # that fire where nothing is set,
+FIRE_SHARE = 0.1  # but no more than this share of a cell's range: on a coarse device a weight would jump
 
 
 class Accumulate(Dense):
@@ -20,10 +24,16 @@ class Accumulate(Dense):
         for n, mover in enumerate(self.movers):
             remainder = self.remainders[n]
             np.add(remainder, wishes[n] * mover.layer.k, out=remainder)
-            due = np.abs(remainder) >= self.config.fire_threshold * mover.layer.model.quantum
+            due = np.abs(remainder) >= self.threshold(mover.layer.model)
             rows, outputs = np.nonzero(due)
             if rows.size:
                 self.fire(n, rows, outputs)
+
+    def threshold(self, model: StepModel) -> float:
+        """Return the change in S that is due before a weight is touched."""
+        if self.config.fire_threshold is not None:
+            return self.config.fire_threshold * model.quantum
+        return max(model.quantum, min(FIRE_QUANTA * model.quantum, FIRE_SHARE * (model.g_max - model.g_min)))
 
 
 class Cell(Dense):

@@ -42,6 +42,21 @@ def held(lab, schedule):
 # -- accumulate ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("device", ["linear", "reram-es", "tiox-passive", "neurram", "hfox-1t1r"])
+def test_accumulate_by_default_moves_a_weight_by_ten_pulses_or_a_tenth_of_the_range(lab, device):
+    mover = lab.mover(device, rows=ROWS, outputs=OUTPUTS)
+    model = mover.layer.model
+    default, given = (
+        schedules.get("accumulate")([mover], TrainConfig(fire_threshold=number), np.random.default_rng(0))
+        for number in (None, 2.5)
+    )
+    assert given.threshold(model) == 2.5 * model.quantum
+    tenth = 0.1 * (model.g_max - model.g_min)
+    expected = {"linear": 10 * model.quantum, "reram-es": 10 * model.quantum, "hfox-1t1r": model.quantum}
+    assert default.threshold(model) == pytest.approx(expected.get(device, tenth))
+    assert default.threshold(model) <= max(tenth, model.quantum)
+
+
 def test_accumulate_touches_nothing_before_the_threshold_is_due(lab):
     schedule = schedule_of(lab, "accumulate")
     for _ in range(9):
