@@ -3,7 +3,7 @@
 `benchmarks.study` says how the comparison is fair.
 
     python -m benchmarks.paper --tasks wbc --devices linear,reram-es        # goes on where it was cut off
-    python -m benchmarks.paper --page docs/results.md                       # the page of what is in the results file
+    python -m benchmarks.paper --tasks wbc,mnist --page docs/results.md     # the page of what is in the results file
     python -m benchmarks.paper --tasks wbc --devices ecram,pcm --methods sgd,momentum+weight
 """
 
